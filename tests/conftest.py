@@ -1,0 +1,30 @@
+"""What holds for every test: few threads, known seeds, a Hypothesis without deadlines."""
+
+import os
+import random
+import sys
+
+# Read by the frameworks when they are first imported, which no test module may do before this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A loaded machine is no bug of ours, so no deadline. In CI the same examples come every time: a
+# failure there is a failure here.
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(autouse=True)
+def known_seeds():
+    """Seed whatever is loaded; import nothing for it."""
+    random.seed(0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
