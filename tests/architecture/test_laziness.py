@@ -35,9 +35,7 @@ def loaded_by(*modules: str, interpreter: tuple[str, ...] = ()) -> set[str]:
         + "after = set(sys.modules) - before\n"
         "import json; print(json.dumps(sorted(after)))"
     )
-    done = subprocess.run(
-        [sys.executable, *interpreter, "-c", code], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, *interpreter, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout))
 

@@ -26,16 +26,12 @@ def without_docstring(source: str) -> list[str]:
     return bare + [
         f"class {node.name}"
         for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-        and not node.name.startswith("_")
-        and not ast.get_docstring(node)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node)
     ]
 
 
 def says_nothing(name: str) -> bool:
-    return any(
-        word in NO_NAME for part in Path(name).with_suffix("").parts for word in part.split("_")
-    )
+    return any(word in NO_NAME for part in Path(name).with_suffix("").parts for word in part.split("_"))
 
 
 @files
