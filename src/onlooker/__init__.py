@@ -1,0 +1,78 @@
+"""Onlooker: write a callback once, with the names that everyone knows, and run it in every training loop.
+
+Importing it loads the core, which needs the standard library only. A host, a ready-made callback and the framework
+under it are loaded when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from . import callbacks as callbacks
+from .core import callback as _callback
+from .core.callback import Callback as Callback
+from .core.errors import OnlookerError as OnlookerError
+from .core.errors import OnlookerWarning as OnlookerWarning
+from .core.trigger import after as after
+from .core.trigger import at as at
+from .core.trigger import before as before
+from .core.trigger import every as every
+from .core.trigger import when as when
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .core.logs import Logs as Logs
+    from .core.record import Picture as Picture
+    from .core.record import Scalars as Scalars
+    from .core.run import Run as Run
+    from .hosts.loop import Loop as Loop
+    from .hosts.trainer import Trainer as Trainer
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "Logs": "core.logs",
+    "Picture": "core.record",
+    "Scalars": "core.record",
+    "Run": "core.run",
+    "Loop": "hosts.loop",
+    "Trainer": "hosts.trainer",
+}
+
+__all__ = [
+    "Callback",
+    "Logs",
+    "Loop",
+    "OnlookerError",
+    "OnlookerWarning",
+    "Picture",
+    "Run",
+    "Scalars",
+    "Trainer",
+    "after",
+    "at",
+    "before",
+    "callbacks",
+    "every",
+    "when",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'onlooker' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def _enter_keras(callback: Callback, model: object) -> None:
+    """Let Keras' host take over a callback on which Keras has called `set_model`."""
+    from .hosts.keras import enter
+
+    enter(callback, model)
+
+
+_callback.host_entrances["keras"] = _enter_keras

@@ -1,0 +1,60 @@
+"""JAX's arrays, as `Logs` needs them.
+
+They count as being on a device even on the CPU, since JAX computes behind the program's back there too. They cannot
+change, so a snapshot copies nothing but a narrow type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy
+
+
+def is_array(value: object) -> bool:
+    """Say whether a value is an array."""
+    return isinstance(value, jax.Array)
+
+
+def size(array: Any) -> int:
+    """Return the number of elements."""
+    return int(array.size)
+
+
+def is_on_device(array: Any) -> bool:
+    """Say whether reading the array would wait for a device: always, as far as one can know."""
+    return True
+
+
+def to_float(array: Any) -> float:
+    """Return the one number of an array, waiting for it."""
+    return float(array.reshape(()))
+
+
+def snapshot(array: Any) -> Any:
+    """Return a copy of shape () in float32, or float64 where the array is: JAX widens no further by itself."""
+    wide = jax.numpy.float64 if array.dtype == jax.numpy.float64 else jax.numpy.float32
+    return jax.numpy.array(array.reshape(()), dtype=wide)
+
+
+def add(total: Any, array: Any, weight: float) -> Any:
+    """Return `total + array * weight`, on the device."""
+    return total + array * weight
+
+
+def scale(array: Any, weight: float) -> Any:
+    """Return `array * weight`, on the device."""
+    return array * weight
+
+
+def device(array: Any) -> object:
+    """Return where the array is: values in one place are fetched together."""
+    return array.sharding, str(array.dtype)
+
+
+def fetch(arrays: list[Any]) -> list[float]:
+    """Bring arrays of shape () from one device in one transfer."""
+    if len(arrays) == 1:
+        return [float(arrays[0])]
+    return [float(number) for number in jax.device_get(jax.numpy.stack(arrays))]

@@ -1,0 +1,52 @@
+"""NumPy's arrays and scalars, as `Logs` needs them. They are never on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+
+def is_array(value: object) -> bool:
+    """Say whether a value is an array or one of NumPy's scalars."""
+    return isinstance(value, numpy.ndarray | numpy.generic)
+
+
+def size(array: Any) -> int:
+    """Return the number of elements."""
+    return int(array.size)
+
+
+def is_on_device(array: Any) -> bool:
+    """Say whether reading the array would wait for a device: never."""
+    return False
+
+
+def to_float(array: Any) -> float:
+    """Return the one number of an array."""
+    return float(array.item())
+
+
+def snapshot(array: Any) -> Any:
+    """Return a copy of shape () in float64."""
+    return numpy.array(array, dtype=numpy.float64).reshape(())
+
+
+def add(total: Any, array: Any, weight: float) -> Any:
+    """Return `total + array * weight`."""
+    return total + array * weight
+
+
+def scale(array: Any, weight: float) -> Any:
+    """Return `array * weight`."""
+    return array * weight
+
+
+def device(array: Any) -> object:
+    """Return where the array is."""
+    return "cpu"
+
+
+def fetch(arrays: list[Any]) -> list[float]:
+    """Return the numbers of arrays of shape ()."""
+    return [float(array) for array in arrays]

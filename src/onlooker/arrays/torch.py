@@ -1,0 +1,54 @@
+"""PyTorch's tensors, as `Logs` needs them. Nothing here changes a tensor in place."""
+
+from __future__ import annotations
+
+import torch
+
+
+def is_array(value: object) -> bool:
+    """Say whether a value is a tensor."""
+    return isinstance(value, torch.Tensor)
+
+
+def size(array: torch.Tensor) -> int:
+    """Return the number of elements."""
+    return array.numel()
+
+
+def is_on_device(array: torch.Tensor) -> bool:
+    """Say whether reading the tensor would wait for a device."""
+    return not array.is_cpu
+
+
+def to_float(array: torch.Tensor) -> float:
+    """Return the one number of a tensor on the CPU."""
+    return float(array.item())
+
+
+def snapshot(array: torch.Tensor) -> torch.Tensor:
+    """Return a detached copy of shape (), in float64, or float32 where the device has no float64."""
+    dtype = torch.float32 if array.device.type == "mps" else torch.float64
+    return array.detach().reshape(()).to(dtype, copy=True)
+
+
+def add(total: torch.Tensor, array: torch.Tensor, weight: float) -> torch.Tensor:
+    """Return `total + array * weight`, on the device."""
+    return torch.add(total, array, alpha=weight)
+
+
+def scale(array: torch.Tensor, weight: float) -> torch.Tensor:
+    """Return `array * weight`, on the device."""
+    return array * weight
+
+
+def device(array: torch.Tensor) -> object:
+    """Return where the tensor is: values in one place are fetched together."""
+    return array.device, array.dtype
+
+
+def fetch(arrays: list[torch.Tensor]) -> list[float]:
+    """Bring tensors of shape () from one device in one transfer."""
+    if len(arrays) == 1:
+        return [float(arrays[0].item())]
+    numbers: list[float] = torch.stack(arrays).tolist()
+    return numbers

@@ -1,0 +1,198 @@
+"""What is found out about a callback once, when it is attached.
+
+Owns the checks that refuse a bad callback, each with the nearest right name, and the look at what it overrides. It
+binds nothing and calls no hook: that is `dispatch`.
+"""
+
+from __future__ import annotations
+
+from .callback import Callback
+from .errors import AttachError, TriggerError, nearest
+from .hooks import ALIASES, HOOKS, arguments, signature
+from .trigger import Trigger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+POLICIES = ("raise", "warn", "disable")
+
+# Names of the same moments elsewhere, too far from ours in letters to be found by likeness.
+FOREIGN_NAMES = {
+    "on_fit_begin": "on_train_begin",
+    "on_fit_start": "on_train_begin",
+    "on_fit_end": "on_train_end",
+    "on_train_start": "on_train_begin",
+    "on_train_epoch_start": "on_epoch_begin",
+    "on_train_epoch_end": "on_epoch_end",
+    "on_train_batch_start": "on_train_batch_begin",
+    "on_step_begin": "on_train_batch_begin",
+    "on_step_end": "on_train_batch_end",
+    "on_validation_begin": "on_test_begin",
+    "on_validation_start": "on_test_begin",
+    "on_validation_end": "on_test_end",
+    "on_validation_batch_begin": "on_test_batch_begin",
+    "on_validation_batch_end": "on_test_batch_end",
+    "on_evaluate": "on_test_end",
+    "on_evaluate_begin": "on_test_begin",
+    "on_evaluate_end": "on_test_end",
+}
+
+_OWN_NAMES = frozenset((*HOOKS, *ALIASES, "on_error"))
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # inspect.CO_*, whose import costs 18 ms
+_VARIABLE_POSITIONAL = 0x04
+
+
+def check_callback(callback: object) -> None:
+    """Refuse what cannot be attached.
+
+    Raises:
+        AttachError: it is a class, no `Callback`, misspells a hook, gives one the wrong arguments, or has an unknown
+            `on_error` or `when`.
+    """
+    if isinstance(callback, type):
+        raise AttachError(f"{callback.__name__} is a class; pass an instance: callbacks=[{callback.__name__}()]")
+    if not isinstance(callback, Callback):
+        raise AttachError(
+            f"a callback must be an onlooker.Callback, but {callback!r} is a {type(callback).__qualname__}; "
+            f"derive its class from onlooker.Callback"
+        )
+    name = type(callback).__name__
+    if callback.on_error not in POLICIES:
+        guess = nearest(str(callback.on_error), POLICIES)
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        raise AttachError(f"{name}.on_error={callback.on_error!r} must be one of {', '.join(POLICIES)}{hint}")
+    if callback.when is not None and not isinstance(callback.when, Trigger):
+        raise AttachError(
+            f"{name}.when={callback.when!r} is no trigger; use for example when=onlooker.every(epochs=5), "
+            f"or onlooker.when(function) for a function of the run"
+        )
+    for attribute in _names_like_hooks(callback):
+        if attribute not in _OWN_NAMES:
+            _check_spelling(name, attribute)
+
+
+def heard_hooks(callback: Callback) -> dict[str, Callable[..., None]]:
+    """Return the hooks that a callback overrides, each with the bound method to call.
+
+    Hooks assigned on the instance count. The methods are checked to take the hook's arguments.
+
+    Raises:
+        AttachError: a method takes other arguments than its hook gives.
+    """
+    found: dict[str, Callable[..., None]] = {}
+    for attribute in (*ALIASES, *HOOKS):  # the newer name wins over the alias
+        method = getattr(callback, attribute)
+        if getattr(method, "_is_default", False):
+            continue
+        hook = ALIASES.get(attribute, attribute)
+        _check_arguments(type(callback).__name__, attribute, hook, method)
+        found[hook] = method
+    return {hook: found[hook] for hook in HOOKS if hook in found}
+
+
+def find_trigger(callback: Callback, hook: str, method: Callable[..., None]) -> Trigger | None:
+    """Return the trigger above a hook, or None, refusing one that can have no effect there.
+
+    Raises:
+        AttachError: the hook begins or ends a stage, and those always come.
+    """
+    trigger: Trigger | None = getattr(method, "_onlooker_when", None)
+    if trigger is None:
+        return None
+    scope = HOOKS[hook]
+    if scope.index is None:
+        raise AttachError(
+            f"{type(callback).__name__}.{hook} has the trigger {trigger!r} above it, but {hook} always comes: "
+            f"triggers gate epoch and batch hooks. Remove the trigger"
+        )
+    return trigger
+
+
+def check_trigger(callback: Callback, hook: str, trigger: Trigger) -> None:
+    """Refuse a trigger that can never pass in a hook.
+
+    Raises:
+        AttachError: with the trigger's own explanation.
+    """
+    try:
+        trigger.check_hook(hook)
+    except TriggerError as error:
+        raise AttachError(f"{type(callback).__name__}.{hook}: {error}") from None
+
+
+def _names_like_hooks(callback: Callback) -> Iterator[str]:
+    """Yield the names that begin with `on_` of the instance and of its classes below `Callback`."""
+    places: list[Mapping[str, Any]] = [callback.__dict__]
+    places += [kind.__dict__ for kind in type(callback).__mro__ if kind is not Callback and kind is not object]
+    for place in places:
+        for attribute, value in place.items():
+            if attribute.startswith("on_") and callable(value):
+                yield attribute
+
+
+def _check_spelling(name: str, attribute: str) -> None:
+    guess = FOREIGN_NAMES.get(attribute) or nearest(attribute, HOOKS, cutoff=0.75)
+    if guess:
+        raise AttachError(
+            f"{name}.{attribute} is no hook and would never be called; did you mean {guess}? "
+            f"(if it is meant to be a method of your own, give it a name without 'on_')"
+        )
+
+
+def _check_arguments(name: str, attribute: str, hook: str, method: Callable[..., None]) -> None:
+    """Refuse a method that cannot be called with the hook's arguments, without importing inspect where possible."""
+    if not callable(method):
+        raise AttachError(f"{name}.{attribute}={method!r} cannot be called; expected {signature(hook)}")
+    function = getattr(method, "__func__", method)
+    code = getattr(function, "__code__", None)
+    expected = arguments(hook)
+    if code is None or hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
+        problem = _problem_by_inspect(method, expected)
+    else:
+        if code.co_flags & (_COROUTINE | _ASYNC_GENERATOR | _GENERATOR):
+            raise AttachError(f"{name}.{attribute} is async or a generator; a hook must be a plain function")
+        problem = _problem_by_code(method, function, code, expected)
+    if problem:
+        raise AttachError(f"{name}.{attribute} {problem}; expected {signature(hook)}")
+
+
+def _problem_by_code(method: Any, function: Any, code: Any, expected: tuple[str, ...]) -> str | None:
+    """Say what is wrong with a plain function's parameters, or None. The same check as by inspect, at no cost."""
+    names = code.co_varnames[: code.co_argcount]
+    if method is not function:  # bound: the first parameter is taken
+        names = names[1:]
+    required_keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    missing = [key for key in required_keywords if key not in (function.__kwdefaults__ or {})]
+    required = len(names) - len(function.__defaults__ or ())
+    return _problem(names, required, bool(code.co_flags & _VARIABLE_POSITIONAL), missing, expected)
+
+
+def _problem_by_inspect(method: Any, expected: tuple[str, ...]) -> str | None:
+    import inspect
+
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):  # a builtin that tells nothing: it will speak for itself
+        return None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    missing = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    required = sum(p.default is p.empty for p in positional)
+    is_variable = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return _problem(tuple(p.name for p in positional), required, is_variable, missing, expected)
+
+
+def _problem(
+    names: tuple[str, ...], required: int, is_variable: bool, missing: list[str], expected: tuple[str, ...]
+) -> str | None:
+    takes = f"takes ({', '.join(names) or 'nothing'})"
+    if missing:
+        return f"needs the keyword {missing[0]}, which nobody gives"
+    if required > len(expected):
+        return f"{takes}, which is {required - len(expected)} more than it is given"
+    if len(names) < len(expected) and not is_variable:
+        return f"{takes}, which is too few"
+    if len(names) >= len(expected) and names[len(expected) - 1] != "logs":
+        return f"calls its parameter {names[len(expected) - 1]!r} instead of 'logs'"
+    return None

@@ -1,0 +1,187 @@
+"""`Callback`: what a user subclasses.
+
+Owns the fourteen methods, the three class-level settings and what a callback knows once it is attached. Finding out
+what a subclass overrides is `attach`'s business, calling it is `dispatch`'s.
+"""
+
+from __future__ import annotations
+
+from .errors import AttachError, NotAttachedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from .logs import Logs
+    from .run import Run
+    from .trigger import Trigger
+
+    Hook = TypeVar("Hook", bound=Callable[..., None])
+
+host_entrances: dict[str, Callable[[Callback, Any], None]] = {}
+"""For trainers that call `set_model` themselves: by the root module of the model's class, who takes over."""
+
+
+def _default(hook: Hook) -> Hook:
+    """Mark a hook that does nothing. Keras looks at the same mark to keep its fast path."""
+    hook._is_default = True  # type: ignore[attr-defined]
+    return hook
+
+
+class _KnownOnceAttached:
+    """An attribute that exists only on an attached callback; until then, asking for it says so.
+
+    It has no `__set__`, so that the value on the instance is read without a detour.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is None:
+            return self
+        raise NotAttachedError(
+            f"{type(instance).__name__}.{self._name} is known only while the callback is attached to a run: "
+            f"pass the callback to Loop, Trainer or fit first"
+        )
+
+
+class Callback:
+    """Looks at a training while it runs: override only the hooks that you need.
+
+    There is nothing else to call: `super().__init__()` is not needed, and a hook may also be assigned on an instance.
+    The same instance runs in every host. Keras' older names `on_batch_begin` and `on_batch_end` are taken as
+    `on_train_batch_begin` and `on_train_batch_end`.
+
+    Attributes:
+        model: the user's own model object; a dict of them where several are trained.
+        params: Keras' dict: `epochs` and `steps` (None where unknown) and `verbose`.
+        run: the `Run`: where it stands, and what may be asked of it.
+        on_error: what happens when a hook raises an `Exception`. `"raise"` (default): all the other callbacks are still
+            called, then the error ends the training. `"warn"`: a warning, and on with it. `"disable"`: a warning,
+            and the callback gets no more hooks but the ends of the stages.
+        when: a `Trigger` that decides which epoch and batch hooks come through, or None (default) for all of them.
+        needs: abilities without which the callback makes no sense, for example `("gradients",)`; a host where one is
+            absent refuses the callback when it is attached.
+
+    A callback with state adds `state_dict()` and `load_state_dict(state)`; a resumed run loads the state after
+    `on_train_begin`. One with a method `keep(record)` is a sink, and gets every record that any callback makes.
+
+    Source: the names and arguments of the hooks are those of `keras.callbacks.Callback`.
+
+    Example:
+        >>> class Watch(Callback):
+        ...     def on_epoch_end(self, epoch, logs):
+        ...         print(epoch, logs["loss"])
+        >>> Watch().on_epoch_end(0, {"loss": 0.5})
+        0 0.5
+    """
+
+    on_error: str = "raise"
+    when: Trigger | None = None
+    needs: tuple[str, ...] = ()
+
+    async_safe = True
+    """Keras' word for "does not read the logs outside the hook": keeps its fast path. The host sees to it."""
+
+    # The names that a host has bound onto this instance; they never go into a pickle.
+    _bound_names: tuple[str, ...] = ()
+
+    if TYPE_CHECKING:
+        model: Any
+        params: dict[str, Any]
+        run: Run
+    else:
+        model = _KnownOnceAttached()
+        params = _KnownOnceAttached()
+        run = _KnownOnceAttached()
+
+    @_default
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Called once, before the first epoch. `logs` is empty."""
+
+    @_default
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Called once at the end, however it came: `run.outcome` says how. `logs` are those of the last epoch."""
+
+    @_default
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called before each epoch, counted from 0. `logs` is empty."""
+
+    @_default
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called after each epoch and its validation. `logs`: the epoch's means, the test stage's under `val_`."""
+
+    @_default
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called before each batch of training, counted from 0 in each epoch. `logs` is empty."""
+
+    @_default
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called after each batch of training. `logs`: means over the epoch so far; `logs.batch`: of this batch."""
+
+    @_default
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Called before an evaluation, be it validation within an epoch or one that stands alone."""
+
+    @_default
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Called after an evaluation. `logs`: its means, without a prefix."""
+
+    @_default
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called before each batch of an evaluation. `logs` is empty."""
+
+    @_default
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called after each batch of an evaluation. `logs`: means over the evaluation so far."""
+
+    @_default
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Called before a prediction. `logs` is empty."""
+
+    @_default
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Called after a prediction. `logs` is empty."""
+
+    @_default
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called before each batch of a prediction. `logs` is empty."""
+
+    @_default
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called after each batch of a prediction. `logs["outputs"]`: the batch's outputs, where the host has them."""
+
+    @_default
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Keras' older name of `on_train_batch_begin`."""
+
+    @_default
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Keras' older name of `on_train_batch_end`."""
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Take Keras' dict of parameters. Called by Keras and by nobody else."""
+        self.params = params
+
+    def set_model(self, model: Any) -> None:
+        """Let the host of this kind of model take over. Called by Keras and by nobody else.
+
+        Raises:
+            AttachError: no host knows what to do with such a model.
+        """
+        for kind in type(model).__mro__:
+            entrance = host_entrances.get(kind.__module__.partition(".")[0])
+            if entrance is not None:
+                entrance(self, model)
+                return
+        raise AttachError(
+            f"{type(self).__name__}.set_model was called with a {type(model).__qualname__}; "
+            f"only Keras' fit, evaluate and predict may do so. Elsewhere pass callbacks=[...] to Loop or Trainer"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to the run and not to the callback, for pickle and for copy."""
+        left_out = {"model", "params", "run", "_bound_names", *self._bound_names}
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}

@@ -1,0 +1,205 @@
+"""What triggers are made of: the conditions, and how they combine.
+
+Owns `Trigger` and its kinds. A trigger is a pure description, shared by as many callbacks as one likes; what has to be
+remembered between two questions is in the `Gate` of each attachment. How users build one is in `trigger`.
+"""
+
+from __future__ import annotations
+
+from .errors import TriggerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from .gate import Moment
+    from .run import Run
+
+    Hook = TypeVar("Hook", bound=Callable[..., None])
+
+
+class Trigger:
+    """A condition on a run. Made by `every`, `at`, `after`, `before` and `when`, combined by `|`, `&` and `~`.
+
+    Above a hook it gates that hook, as a callback's `when` all its epoch and batch hooks; the begin and end of train,
+    test and predict always come.
+
+    Example:
+        >>> from onlooker.core.trigger import at, every
+        >>> every(epochs=5) | at(epochs=[0])
+        every(epochs=5) | at(epochs=[0])
+    """
+
+    def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment. Changes nothing."""
+        raise NotImplementedError
+
+    def check_hook(self, hook: str) -> None:
+        """Refuse a hook in which the condition can never hold.
+
+        Raises:
+            TriggerError: with the reason and what to do.
+        """
+
+    @property
+    def waits_for_step(self) -> bool:
+        """Whether the answer depends on the optimizer's step within the batch at hand."""
+        return False
+
+    def __call__(self, hook: Hook) -> Hook:
+        """Gate a hook: used as a decorator above the method."""
+        if not callable(hook):
+            raise TriggerError(f"{self!r} stands above {hook!r}, which is no function")
+        above: Trigger | None = getattr(hook, "_onlooker_when", None)
+        hook._onlooker_when = self if above is None else self & above  # type: ignore[attr-defined]
+        return hook
+
+    def __or__(self, other: Trigger) -> Trigger:
+        return AnyOf(self, other) if isinstance(other, Trigger) else NotImplemented
+
+    def __and__(self, other: Trigger) -> Trigger:
+        return AllOf(self, other) if isinstance(other, Trigger) else NotImplemented
+
+    def __invert__(self) -> Trigger:
+        return Not(self)
+
+
+class AnyOf(Trigger):
+    sign = "|"
+
+    def __init__(self, left: Trigger, right: Trigger) -> None:
+        self.left, self.right = left, right
+
+    def passes(self, moment: Moment) -> bool:
+        return self.left.passes(moment) or self.right.passes(moment)
+
+    def check_hook(self, hook: str) -> None:
+        self.left.check_hook(hook)
+        self.right.check_hook(hook)
+
+    @property
+    def waits_for_step(self) -> bool:
+        return self.left.waits_for_step or self.right.waits_for_step
+
+    def __repr__(self) -> str:
+        return f"{_inner(self.left, self)} {self.sign} {_inner(self.right, self)}"
+
+
+class AllOf(AnyOf):
+    sign = "&"
+
+    def passes(self, moment: Moment) -> bool:
+        return self.left.passes(moment) and self.right.passes(moment)
+
+
+class Not(Trigger):
+    def __init__(self, inner: Trigger) -> None:
+        self.inner = inner
+
+    def passes(self, moment: Moment) -> bool:
+        return not self.inner.passes(moment)
+
+    def check_hook(self, hook: str) -> None:
+        self.inner.check_hook(hook)
+
+    @property
+    def waits_for_step(self) -> bool:
+        return self.inner.waits_for_step
+
+    def __repr__(self) -> str:
+        return f"~{_inner(self.inner, self)}"
+
+
+class When(Trigger):
+    def __init__(self, predicate: Callable[[Run], bool]) -> None:
+        self.predicate = predicate
+
+    def passes(self, moment: Moment) -> bool:
+        return bool(self.predicate(moment.run))
+
+    def __repr__(self) -> str:
+        return f"when({getattr(self.predicate, '__name__', self.predicate)})"
+
+
+class Counting(Trigger):
+    """What the four counting triggers share: one unit and a value to compare with."""
+
+    name = ""
+    needs_change = False  # whether it fires on the change of the step rather than on its value
+
+    def __init__(self, unit: str, value: int | float | frozenset[int]) -> None:
+        self.unit, self.value = unit, value
+
+    def check_hook(self, hook: str) -> None:
+        is_epoch_hook = hook.startswith("on_epoch")
+        if self.unit == "batches" and is_epoch_hook:
+            raise TriggerError(
+                f"{self!r} can never pass there: in an epoch hook no batch is at hand. "
+                f"Put the trigger above the batch hook instead of on the whole callback"
+            )
+        if self.unit == "steps" and self.needs_change:
+            if hook == "on_epoch_begin":
+                raise TriggerError(
+                    f"{self!r} can never pass there: when an epoch begins nobody knows its steps yet. "
+                    f"Put the trigger above on_epoch_end or a train batch hook"
+                )
+            if not is_epoch_hook and not hook.startswith("on_train"):
+                raise TriggerError(
+                    f"{self!r} can never pass there: no optimizer steps in a test or predict batch. "
+                    f"Put the trigger above the train batch hook instead of on the whole callback"
+                )
+
+    @property
+    def waits_for_step(self) -> bool:
+        return self.unit == "steps" and self.needs_change
+
+    def __repr__(self) -> str:
+        value = sorted(self.value) if isinstance(self.value, frozenset) else self.value
+        return f"{self.name}({self.unit}={value})"
+
+
+class Every(Counting):
+    name, needs_change = "every", True
+    value: int | float
+
+    def passes(self, moment: Moment) -> bool:
+        if self.unit == "seconds":
+            return moment.seconds_since_pass >= self.value
+        if self.unit == "steps":
+            return moment.step // self.value > moment.step_before // self.value
+        count = moment.index(self.unit)
+        return count is not None and (count + 1) % self.value == 0
+
+
+class At(Counting):
+    name, needs_change = "at", True
+    value: frozenset[int]
+
+    def passes(self, moment: Moment) -> bool:
+        if self.unit == "steps":
+            return any(moment.step_before < step <= moment.step for step in self.value)
+        return moment.index(self.unit) in self.value
+
+
+class After(Counting):
+    name = "after"
+    value: int | float
+
+    def passes(self, moment: Moment) -> bool:
+        count = moment.count(self.unit)
+        return count is not None and count >= self.value
+
+
+class Before(Counting):
+    name = "before"
+    value: int | float
+
+    def passes(self, moment: Moment) -> bool:
+        count = moment.count(self.unit)
+        return count is not None and count < self.value
+
+
+def _inner(trigger: Trigger, outer: Trigger) -> str:
+    """Show a part of a combined trigger, in parentheses where it would read wrongly without."""
+    return f"({trigger!r})" if isinstance(trigger, AnyOf) and type(trigger) is not type(outer) else repr(trigger)

@@ -1,0 +1,304 @@
+"""`Dispatcher`: which callbacks listen to which hook, as plain tuples, and the call of them all.
+
+Owns the hot path and what happens when a hook raises. What a callback overrides is found out by `attach`; when hooks
+come is the host's business, with the help of `scopes`.
+"""
+
+from __future__ import annotations
+
+from .attach import check_callback, check_trigger, find_trigger, heard_hooks
+from .errors import AttachError, OnlookerWarning
+from .gate import Gate
+from .hooks import HOOKS, arguments
+from .logs import Logs
+from .run import Run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, Protocol
+
+    from .callback import Callback
+
+    class StageHook(Protocol):
+        """What a host calls for the begin and end of train, test and predict."""
+
+        def __call__(self, logs: Any = None) -> None: ...  # noqa: D102
+
+    class IndexedHook(Protocol):
+        """What a host calls for epochs and batches."""
+
+        def __call__(self, index: int, logs: Any = None) -> None: ...  # noqa: D102
+
+
+STAGE_ENDS = ("on_train_end", "on_test_end", "on_predict_end")
+"""The hooks in which a callback lets go of what it holds: a disabled one still gets them."""
+
+
+class _Line:
+    """The listeners of one hook, in the order in which they were attached.
+
+    There is no wrapper around each call: one `try` around the loop costs nothing until something is raised, and the
+    iterator then still knows who comes next.
+    """
+
+    __slots__ = ("calls", "hook", "owners", "recover")
+
+    def __init__(
+        self, hook: str, recover: Callable[[_Line, Exception, Any, Iterator[Any], tuple[Any, ...]], None]
+    ) -> None:
+        self.hook = hook
+        self.recover = recover
+        self.calls: tuple[Callable[..., None], ...] = ()
+        self.owners: dict[int, Callback] = {}  # by the identity of the call
+
+    def call(self, logs: Any = None) -> None:
+        calls = self.calls
+        if not calls:
+            return
+        if logs is None:
+            logs = Logs()
+        remaining = iter(calls)
+        try:
+            for call in remaining:
+                call(logs)
+        except Exception as error:
+            self.recover(self, error, call, remaining, (logs,))
+
+    def call_indexed(self, index: int, logs: Any = None) -> None:
+        calls = self.calls
+        if not calls:
+            return
+        if logs is None:
+            logs = Logs()
+        remaining = iter(calls)
+        try:
+            for call in remaining:
+                call(index, logs)
+        except Exception as error:
+            self.recover(self, error, call, remaining, (index, logs))
+
+    def add(self, call: Callable[..., None], owner: Callback) -> None:
+        self.owners[id(call)] = owner
+        self.calls = (*self.calls, call)
+
+    def remove(self, owner: Callback) -> None:
+        # The owners stay known: a dispatch under way may still have to name one.
+        self.calls = tuple(call for call in self.calls if self.owners[id(call)] is not owner)
+
+
+class Dispatcher:
+    """Calls the callbacks: one attribute per hook, called with the hook's own arguments. All that a host calls.
+
+    What each callback overrides is found out once, here; a hook to which nobody listens costs a look at an empty tuple.
+    `logs` may be left out, and is then an empty `Logs`.
+
+    Args:
+        callbacks: in the order in which they are called.
+        run: what they are given as `self.run`, with its `model` and `params`. None makes one that stands nowhere.
+
+    Raises:
+        AttachError: a callback is refused; the message says which and why.
+
+    Example:
+        >>> from onlooker.core.callback import Callback
+        >>> class Watch(Callback):
+        ...     def on_epoch_end(self, epoch, logs):
+        ...         print(epoch, dict(logs))
+        >>> dispatcher = Dispatcher([Watch()])
+        >>> dispatcher.on_epoch_end(0, {"loss": 0.5})
+        0 {'loss': 0.5}
+        >>> dispatcher.on_train_end()  # nobody listens
+    """
+
+    on_train_begin: StageHook
+    on_train_end: StageHook
+    on_epoch_begin: IndexedHook
+    on_epoch_end: IndexedHook
+    on_train_batch_begin: IndexedHook
+    on_train_batch_end: IndexedHook
+    on_test_begin: StageHook
+    on_test_end: StageHook
+    on_test_batch_begin: IndexedHook
+    on_test_batch_end: IndexedHook
+    on_predict_begin: StageHook
+    on_predict_end: StageHook
+    on_predict_batch_begin: IndexedHook
+    on_predict_batch_end: IndexedHook
+
+    def __init__(self, callbacks: Iterable[Callback] = (), run: Run | None = None) -> None:
+        self.run = Run() if run is None else run
+        self._callbacks: tuple[Callback, ...] = ()
+        self._attached: set[int] = set()
+        self._disabled: set[int] = set()
+        self._warned: set[tuple[int, str, type]] = set()
+        self._lines: dict[str, _Line] = {}
+        for hook, scope in HOOKS.items():
+            line = self._lines[hook] = _Line(hook, self._recover)
+            setattr(self, hook, line.call if scope.index is None else line.call_indexed)
+        for callback in _listed(callbacks):
+            self.add(callback)
+
+    @property
+    def callbacks(self) -> tuple[Callback, ...]:
+        """The attached callbacks, in order."""
+        return self._callbacks
+
+    def listens(self, hook: str) -> bool:
+        """Say whether anybody listens to a hook, for hosts that can save the work of preparing its logs."""
+        return bool(self._lines[hook].calls)
+
+    def add(self, callback: Callback) -> None:
+        """Attach one more callback, after the others.
+
+        Raises:
+            AttachError: it is refused, is attached already, or is in another run that is under way.
+        """
+        check_callback(callback)
+        name = type(callback).__name__
+        if id(callback) in self._attached:
+            raise AttachError(f"the same instance of {name} was passed twice; pass it once, or make two instances")
+        self._check_free(callback)
+        self.run.host.check_needs(name, callback.needs)
+        calls = self._gated(callback, heard_hooks(callback))
+        for hook, call in calls.items():
+            self._lines[hook].add(call, callback)
+        self._attached.add(id(callback))
+        self._callbacks = self.run.callbacks = (*self._callbacks, callback)
+        self._bind(callback)
+        keep = getattr(callback, "keep", None)
+        if callable(keep):
+            self.run.sinks.append(keep)
+
+    def join(self, callback: Callback) -> None:
+        """Attach a callback to a training under way: it alone gets `on_train_begin`."""
+        self.add(callback)
+        line = self._lines["on_train_begin"]
+        alone = _Line("on_train_begin", self._recover)
+        alone.owners = line.owners
+        alone.calls = tuple(call for call in line.calls if line.owners[id(call)] is callback)
+        alone.call()
+
+    def claim(self) -> None:
+        """Take hold of the callbacks at the start of a run: in between, another may have taken them.
+
+        Raises:
+            AttachError: one is in another run that is under way.
+        """
+        for callback in self._callbacks:
+            self._bind(callback)
+
+    def remove(self, callback: Callback) -> None:
+        """Detach a callback. It gets no more hooks.
+
+        Raises:
+            AttachError: it is not attached.
+        """
+        if id(callback) not in self._attached:
+            raise AttachError(f"this instance of {type(callback).__name__} is not attached")
+        self._attached.discard(id(callback))
+        for line in self._lines.values():
+            line.remove(callback)
+        self._callbacks = self.run.callbacks = tuple(other for other in self._callbacks if other is not callback)
+        self.run.sinks[:] = [keep for keep in self.run.sinks if getattr(keep, "__self__", None) is not callback]
+
+    def _check_free(self, callback: Callback) -> None:
+        other = callback.__dict__.get("run")
+        if other is not None and other is not self.run and other.is_live:
+            raise AttachError(
+                f"this instance of {type(callback).__name__} is already in a run that is under way ({other!r}); "
+                f"make another instance"
+            )
+
+    def _bind(self, callback: Callback) -> None:
+        self._check_free(callback)
+        callback.run, callback.model, callback.params = self.run, self.run.model, self.run.params
+
+    def _gated(self, callback: Callback, heard: dict[str, Callable[..., None]]) -> dict[str, Callable[..., None]]:
+        """Put the triggers in front of the calls that have one; the others are called directly."""
+        whole = callback.when
+        shared = None if whole is None else Gate(whole, self.run)
+        calls = {}
+        for hook, method in heard.items():
+            own = find_trigger(callback, hook, method)
+            call = method
+            if own is not None:
+                check_trigger(callback, hook, own)
+                call = Gate(own, self.run).wrap(hook, call)
+            if shared is not None and whole is not None and HOOKS[hook].index is not None:
+                check_trigger(callback, hook, whole)
+                call = shared.wrap(hook, call)
+            calls[hook] = call
+        return calls
+
+    def _recover(
+        self,
+        line: _Line,
+        error: Exception,
+        call: Callable[..., None],
+        remaining: Iterator[Callable[..., None]],
+        given: tuple[Any, ...],
+    ) -> None:
+        """Deal with a hook that raised, call all that come after it, then raise what has to be raised."""
+        first = self._judge(line, error, call, given)
+        for call in remaining:
+            try:
+                call(*given)
+            except Exception as later:
+                judged = self._judge(line, later, call, given)
+                if first is None:
+                    first = judged
+                elif judged is not None:
+                    first.add_note(f"and then {'; '.join([repr(judged), *getattr(judged, '__notes__', ())])}")
+        if first is not None:
+            raise first
+
+    def _judge(self, line: _Line, error: Exception, call: Any, given: tuple[Any, ...]) -> Exception | None:
+        """Apply the owner's policy: return the error if it is to be raised."""
+        owner = line.owners[id(call)]
+        where = f"{type(owner).__name__}.{line.hook}, {self._place(line.hook, given)}"
+        if id(owner) in self._disabled:
+            self._warn(owner, line.hook, error, f"{where}: {error!r}, in a callback that is disabled already")
+            return None
+        if owner.on_error == "warn":
+            self._warn(owner, line.hook, error, f"{where}: {error!r}; the training goes on")
+            return None
+        if owner.on_error == "disable":
+            self._warn(owner, line.hook, error, f"{where}: {error!r}; the callback is disabled from here on")
+            self._disable(owner)
+            return None
+        error.add_note(f"in {where} (on_error='raise')")
+        return error
+
+    def _place(self, hook: str, given: tuple[Any, ...]) -> str:
+        """Say where a hook was called: its own index, and the epoch around it."""
+        index = [f"{name} {value}" for name, value in zip(arguments(hook), given, strict=True) if name != "logs"]
+        epoch = self.run.epoch
+        if epoch is not None and not hook.startswith("on_epoch"):
+            index.insert(0, f"epoch {epoch}")
+        return ", ".join(index) or "before the first epoch"
+
+    def _disable(self, owner: Callback) -> None:
+        self._disabled.add(id(owner))
+        for hook, line in self._lines.items():
+            if hook not in STAGE_ENDS:
+                line.remove(owner)
+
+    def _warn(self, owner: Callback, hook: str, error: Exception, message: str) -> None:
+        """Warn once per hook and type of error."""
+        key = (id(owner), hook, type(error))
+        if key in self._warned:
+            return
+        self._warned.add(key)
+        import warnings
+
+        warnings.warn(message, OnlookerWarning, stacklevel=5)
+
+
+def _listed(callbacks: Any) -> list[Any]:
+    """Return the callbacks as a list, refusing what is none."""
+    if callbacks is None:
+        return []
+    if hasattr(callbacks, "on_train_begin") or isinstance(callbacks, str | dict) or not hasattr(callbacks, "__iter__"):
+        raise AttachError(f"callbacks must be a list of callbacks, not {callbacks!r}; write callbacks=[...]")
+    return list(callbacks)

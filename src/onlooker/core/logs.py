@@ -1,0 +1,252 @@
+"""`Logs`: the dict of numbers that a hook is given, fetched from the device at the first read.
+
+Owns reading. How the means come about is `means`; how an array is fetched is `arrays`, reached through `DeviceValue`.
+
+Two classes, because a lazy dict is dangerous: much of Python reads a dict's storage directly. `Logs` holds plain floats
+and overrides no reading. `LazyLogs` holds placeholders and intercepts every way to read; the first read fetches all
+of them in one transfer per device, and turns the object itself into a plain `Logs`.
+"""
+
+from __future__ import annotations
+
+from .errors import MissingLogError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, Protocol
+
+    class ArrayLibrary(Protocol):
+        """What the core needs of an array library; `arrays` has one for each."""
+
+        def is_array(self, value: object) -> bool: ...  # noqa: D102
+        def size(self, array: Any) -> int: ...  # noqa: D102
+        def is_on_device(self, array: Any) -> bool: ...  # noqa: D102
+        def to_float(self, array: Any) -> float: ...  # noqa: D102
+        def snapshot(self, array: Any) -> Any: ...  # noqa: D102
+        def add(self, total: Any, array: Any, weight: float) -> Any: ...  # noqa: D102
+        def scale(self, array: Any, weight: float) -> Any: ...  # noqa: D102
+        def device(self, array: Any) -> object: ...  # noqa: D102
+        def fetch(self, arrays: list[Any]) -> list[float]: ...  # noqa: D102
+
+
+class DeviceValue:
+    """A number that is still on a device.
+
+    Attributes:
+        library: what knows how to fetch it.
+        array: a detached copy of shape (), float32 or wider.
+        divisor: what the fetched number is divided by: the weight that its mean is over.
+    """
+
+    __slots__ = ("array", "divisor", "library")
+
+    def __init__(self, library: ArrayLibrary, array: Any, divisor: float = 1.0) -> None:
+        self.library, self.array, self.divisor = library, array, divisor
+
+    def __repr__(self) -> str:
+        return "<on a device>"
+
+
+class Logs(dict[str, "Any"]):
+    """The numbers that a hook is given. A dict, really: assigning shows to the callbacks that come later.
+
+    A kept `Logs` is a snapshot. In a batch hook its values are means over the epoch so far, weighted by batch size.
+
+    Attributes:
+        batch: this batch's own values; empty outside batch hooks.
+
+    Raises:
+        MissingLogError: a name that is not there is read; the message lists the names that are.
+
+    Example:
+        >>> logs = Logs({"loss": 0.5}, batch={"loss": 0.25})
+        >>> logs["loss"], logs.batch["loss"]
+        (0.5, 0.25)
+        >>> logs["val_loss"]
+        Traceback (most recent call last):
+            ...
+        onlooker.core.errors.MissingLogError: 'val_loss' is not in the logs; available: loss
+    """
+
+    # Both kinds have the same slots, so that the one can turn into the other.
+    __slots__ = ("_batch", "_notice")
+
+    _batch: Mapping[str, Any] | None
+    _notice: Callable[[dict[str, float]], None] | None
+
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), batch: Any = None) -> None:
+        dict.__init__(self, values)
+        self._batch = batch
+        self._notice = None
+
+    @property
+    def batch(self) -> Mapping[str, Any]:
+        """This batch's own values."""
+        return {} if self._batch is None else self._batch
+
+    def __missing__(self, name: str) -> Any:
+        raise MissingLogError(f"{name!r} is not in the logs; available: {', '.join(map(str, self)) or 'nothing'}")
+
+    def copy(self) -> Logs:
+        """Return a snapshot of its own."""
+        return Logs(dict(self), batch=dict(self.batch) if self._batch is not None else None)
+
+    def __copy__(self) -> Logs:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Logs, (dict(self), None if self._batch is None else dict(self._batch))
+
+    # dict implements the operators on its storage and returns a dict; these are right for the lazy kind too.
+    def __or__(self, other: Any) -> Any:
+        return dict(self) | dict(other) if isinstance(other, dict) else NotImplemented
+
+    def __ror__(self, other: Any) -> Any:
+        return dict(other) | dict(self) if isinstance(other, dict) else NotImplemented
+
+    __hash__ = None
+
+
+def _reading(name: str) -> Callable[..., Any]:
+    """Make a dict method that fetches first. By then `self` is a `Logs`, so it is looked up anew."""
+
+    def read(self: LazyLogs, *arguments: Any, **named: Any) -> Any:
+        self.fetch()
+        return getattr(self, name)(*arguments, **named)
+
+    read.__name__ = name
+    read.__doc__ = f"Fetch the values, then `dict.{name}`."
+    return read
+
+
+class LazyLogs(Logs):
+    """A `Logs` some of whose values are `DeviceValue` placeholders. Names can be looked at without fetching.
+
+    Args:
+        values: names and floats, or placeholders.
+        batch: the batch's own values, likewise; they are fetched in the same transfer.
+        notice: called with the names and numbers that were fetched, for example to look for NaN.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        batch: Mapping[str, Any] | None = None,
+        notice: Callable[[dict[str, float]], None] | None = None,
+    ) -> None:
+        Logs.__init__(self, values)
+        self._notice = notice
+        if batch is not None:
+            self._batch = _LazyBatch(batch, self)
+
+    def fetch(self) -> None:
+        """Replace every placeholder by its number, in one transfer per device, and become a plain `Logs`."""
+        if type(self) is not LazyLogs:
+            return
+        batch, notice = self._batch, self._notice
+        places: list[tuple[dict[str, Any], str, DeviceValue]] = [
+            (self, name, value) for name, value in dict.items(self) if type(value) is DeviceValue
+        ]
+        if isinstance(batch, _LazyBatch):
+            places += [(batch, name, value) for name, value in dict.items(batch) if type(value) is DeviceValue]
+        numbers = fetch_together([value for _, _, value in places])
+        for (target, name, _), number in zip(places, numbers, strict=True):
+            dict.__setitem__(target, name, number)
+        self._notice = None
+        self.__class__ = Logs  # type: ignore[assignment]
+        if isinstance(batch, _LazyBatch):
+            self._batch = dict(dict.items(batch))
+            batch.owner = None
+        if notice is not None:
+            notice({name: number for (_, name, _), number in zip(places, numbers, strict=True)})
+
+    def __iter__(self) -> Iterator[str]:
+        # Overriding it is what makes dict(logs), {**logs} and f(**logs) ask for the items one by one.
+        return dict.__iter__(self)
+
+    def __repr__(self) -> str:
+        self.fetch()
+        return dict.__repr__(self)
+
+    def __eq__(self, other: object) -> bool:
+        self.fetch()
+        return dict.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+    __getitem__ = _reading("__getitem__")
+    get = _reading("get")
+    items = _reading("items")
+    values = _reading("values")
+    pop = _reading("pop")
+    popitem = _reading("popitem")
+    setdefault = _reading("setdefault")
+
+
+class _LazyBatch(dict[str, "Any"]):
+    """The batch's own values of a `LazyLogs`: reading one fetches those of both."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, values: Mapping[str, Any], owner: LazyLogs) -> None:
+        dict.__init__(self, values)
+        self.owner: LazyLogs | None = owner
+
+    def _fetch(self) -> None:
+        if self.owner is not None:
+            self.owner.fetch()
+
+    def __iter__(self) -> Iterator[str]:
+        return dict.__iter__(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._fetch()
+        return dict, (list(dict.items(self)),)
+
+
+def _reading_batch(name: str) -> Callable[..., Any]:
+    native = getattr(dict, name)
+
+    def read(self: _LazyBatch, *arguments: Any, **named: Any) -> Any:
+        self._fetch()
+        return native(self, *arguments, **named)
+
+    read.__name__ = name
+    return read
+
+
+for _name in ("__getitem__", "get", "items", "values", "pop", "popitem", "setdefault", "copy"):
+    setattr(_LazyBatch, _name, _reading_batch(_name))
+for _name in ("__repr__", "__eq__", "__ne__", "__or__", "__ror__"):
+    setattr(_LazyBatch, _name, _reading_batch(_name))
+
+
+def combine(parts: Iterable[dict[str, Any]], batch: Any = None, notice: Any = None) -> Logs:
+    """Put several dicts into one `Logs`, the later over the earlier, without fetching anything."""
+    values: dict[str, Any] = {}
+    is_lazy = False
+    for part in parts:
+        for name, value in dict.items(part):
+            values[name] = value
+            is_lazy = is_lazy or type(value) is DeviceValue
+    return LazyLogs(values, batch, notice) if is_lazy else Logs(values, batch)
+
+
+def fetch_together(values: list[DeviceValue]) -> list[float]:
+    """Fetch numbers in one transfer per array library and device, in the order given."""
+    groups: dict[object, list[int]] = {}
+    for position, value in enumerate(values):
+        groups.setdefault((id(value.library), value.library.device(value.array)), []).append(position)
+    numbers = [0.0] * len(values)
+    for positions in groups.values():
+        library = values[positions[0]].library
+        fetched = library.fetch([values[position].array for position in positions])
+        for position, number in zip(positions, fetched, strict=True):
+            numbers[position] = number / values[position].divisor
+    return numbers

@@ -1,0 +1,221 @@
+"""`Run`: one training from begin to end, as callbacks see it: where it stands, and what may be asked of it.
+
+Owns the position, the wish to stop and the outcome. It is moved by `Scopes`; what is asked of the model goes to the
+view.
+"""
+
+from __future__ import annotations
+
+import time
+
+from .declaration import Declaration
+from .view import ModelView
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from .record import Record
+
+ALONE = Declaration("Dispatcher", use="Dispatcher(callbacks)")
+"""The host of a dispatcher that nobody gave a run."""
+
+
+class Run:
+    """Where a training stands, and what may be asked of it. Callbacks find it as `self.run`.
+
+    Attributes:
+        model: the user's own model object, or a dict of several.
+        params: Keras' dict: `epochs`, `steps` (None where unknown), `verbose`.
+        host: the `Declaration` of whoever owns the loop.
+        view: the look at the model.
+        epoch: index of the epoch at hand, from 0; after it, of the last one; None before the first.
+        batch: index of the batch at hand, from 0 in each epoch; None between batches.
+        step: in how many train batches of this run an optimizer has stepped.
+        stage: `"train"`, `"test"`, `"predict"`, or None outside.
+        outcome: None while it runs, then `"completed"`, `"stopped"`, `"interrupted"` or `"failed"`.
+        reason: why it ended so; `""` where it completed.
+        stopped_by: the class name of the callback that asked to stop, or None.
+        first_epoch: with which the training begins; a callback may still change it in `on_train_begin`.
+        is_resumed: whether it goes on from a saved one.
+        is_live: whether it is under way.
+        data: what the loader yielded for the batch at hand.
+        outputs: the model's outputs for the batch at hand, where the host has them.
+        sinks: whoever keeps records.
+    """
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        view: ModelView | None = None,
+        host: Declaration = ALONE,
+        params: dict[str, Any] | None = None,
+    ) -> None:
+        self.model = model
+        self.view = ModelView(model) if view is None else view
+        self.host = host
+        self.params: dict[str, Any] = {} if params is None else params
+        self.epoch: int | None = None
+        self.batch: int | None = None
+        self.step = 0
+        self.stage: str | None = None
+        self.outcome: str | None = None
+        self.reason = ""
+        self.stopped_by: str | None = None
+        self.is_stop_requested = False
+        self.first_epoch = 0
+        self.is_resumed = False
+        self.is_live = False
+        self.data: Any = None
+        self.outputs: Any = None
+        self.sinks: list[Callable[[Record], None]] = []
+        self.callbacks: tuple[Any, ...] = ()
+        self.clock: Callable[[], float] = time.monotonic
+        self.begun_at_s = self.clock()
+        self.step_at_epoch_begin = 0
+        self.step_at_batch_begin = 0
+        self.save_extra: Callable[[], dict[str, Any]] = dict
+
+    def __repr__(self) -> str:
+        return f"Run({self.host.name}, {self.where()}, step {self.step}, outcome={self.outcome})"
+
+    def where(self) -> str:
+        """Say where the run stands, for messages: `"epoch 3, batch 12"`."""
+        parts = [] if self.epoch is None else [f"epoch {self.epoch}"]
+        if self.stage in ("test", "predict"):
+            parts.append(self.stage)
+        if self.batch is not None:
+            parts.append(f"batch {self.batch}")
+        return ", ".join(parts) or "before the first epoch"
+
+    @property
+    def inputs(self) -> Any:
+        """The inputs of the batch at hand: the first of what the loader yielded, or all of it where it is no pair."""
+        data = self.data
+        return data[0] if isinstance(data, tuple | list) and data else data
+
+    @property
+    def targets(self) -> Any:
+        """The targets of the batch at hand: the second of what the loader yielded; None where there is no second."""
+        data = self.data
+        return data[1] if isinstance(data, tuple | list) and len(data) > 1 else None
+
+    def stop(self, reason: str = "") -> None:
+        """Ask for the training to end at the next boundary: a flag, not an exception. The first reason stays.
+
+        Args:
+            reason: why, for `run.reason` and the summary.
+        """
+        if self.is_stop_requested:
+            return
+        self.is_stop_requested = True
+        self.stopped_by = _calling_callback()
+        self.reason = reason or (f"stopped by {self.stopped_by}" if self.stopped_by else "stopped")
+
+    @property
+    def learning_rate(self) -> float | dict[str, float]:
+        """The optimizer's learning rate; where several differ, all by name. Setting needs one number.
+
+        Raises:
+            AbsentError: the host or the optimizer has none that can be read or set.
+            ValueError: one number was given, but the rates differ: `scale_learning_rate` works.
+        """
+        return self.view.get_learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | dict[str, float]) -> None:
+        self.view.set_learning_rate(value)
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Multiply every learning rate by a factor."""
+        self.view.scale_learning_rate(factor)
+
+    def weights(self, pattern: str | None = None) -> dict[str, Any]:
+        """Return the weights by name, as they are on their device: to keep one, copy it.
+
+        Args:
+            pattern: a shell pattern on names, for example `"encoder.*"`; None for all.
+
+        Raises:
+            AbsentError: the host cannot give them.
+        """
+        return self.view.weights(pattern)
+
+    def gradients(self, pattern: str | None = None) -> dict[str, Any]:
+        """Return the gradients by the name of their weight, as they stand; weights without one are left out.
+
+        Raises:
+            AbsentError: the host cannot give them.
+        """
+        return self.view.gradients(pattern)
+
+    def save(self, path: Any) -> None:
+        """Write the model, the optimizer, the random states, the position and the callbacks' states to a file.
+
+        The file appears whole or not at all. What can be done with it is the host's: `Loop(resume=path)` goes on.
+        """
+        self.view.save(str(path), self.save_extra())
+
+    def load(self, path: Any) -> None:
+        """Put the model and the optimizer back to what `save` wrote; position and callbacks stay as they are."""
+        self.view.load(str(path))
+
+    def record(self, record: Record) -> None:
+        """Hand a record to every sink. Where and when it was made is filled in if it does not say."""
+        if record.step is None:
+            record.step = self.step
+        if record.epoch is None:
+            record.epoch = self.epoch
+        for keep in self.sinks:
+            keep(record)
+
+    def observing(self, seed: int | None = None, gradients: bool = False) -> AbstractContextManager[None]:
+        """Return a context in which the model may be used freely, and after which all is as it was.
+
+        Within, modules are in evaluation mode and gradients are off. Afterwards random states, modes, buffers and
+        gradients are what they were before.
+
+        Args:
+            seed: seeds every random state within, so that the same is drawn each time; None leaves them.
+            gradients: whether gradients may be computed within; they are thrown away.
+
+        Example:
+            ```python
+            with self.run.observing(seed=0):
+                images = self.model(noise)
+            ```
+        """
+        return self.view.observing(seed, gradients)
+
+    def step_at_begin(self, scope: str) -> int:
+        """Return the step at which the batch or epoch at hand began."""
+        if scope == "epoch":
+            return self.step_at_epoch_begin
+        return self.step_at_batch_begin if scope == "train_batch" else self.step
+
+    def reset(self) -> None:
+        """Forget how the last training ended and begin a new one."""
+        self.epoch = self.batch = self.stage = self.outcome = self.stopped_by = None
+        self.reason = ""
+        self.is_stop_requested = self.is_resumed = False
+        self.first_epoch = self.step = 0
+
+
+def _calling_callback() -> str | None:
+    """Return the class name of the callback from whose method `stop` was called."""
+    import sys
+
+    from .callback import Callback
+
+    frame = sys._getframe(2)
+    for _ in range(4):
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, Callback):
+            return type(caller).__name__
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return None

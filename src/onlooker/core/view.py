@@ -1,0 +1,106 @@
+"""`ModelView`: what a framework-neutral look at a model must offer.
+
+Owns the list of questions and, for each, the answer of a view that cannot give it. The answers are in `views`.
+"""
+
+from __future__ import annotations
+
+from .errors import AbsentError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+
+class ModelView:
+    """A look at the model being trained. Each method that a view does not override says that it is absent.
+
+    Attributes:
+        model: the user's own model object, or a dict of several.
+        reason: why what is absent is absent, for the message.
+    """
+
+    reason = "Onlooker does not know this kind of model"
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def _absent(self, ability: str) -> AbsentError:
+        kind = type(self.model).__qualname__
+        return AbsentError(f"{ability} cannot be had from a {kind}: {self.reason}")
+
+    def weights(self, pattern: str | None = None) -> dict[str, Any]:
+        """Return the weights by name, on their device, as views; of several models with the model's name in front.
+
+        Args:
+            pattern: as in `fnmatch`, for example `"encoder.*"`; None for all.
+        """
+        raise self._absent("weights")
+
+    def gradients(self, pattern: str | None = None) -> dict[str, Any]:
+        """Return the gradients by the name of their weight; weights without one are left out."""
+        raise self._absent("gradients")
+
+    def get_learning_rate(self) -> float | dict[str, float]:
+        """Return the learning rate; where several differ, all of them by name."""
+        raise self._absent("the learning rate")
+
+    def set_learning_rate(self, value: float | dict[str, float]) -> None:
+        """Set the one learning rate, or several by the names that `get_learning_rate` returns."""
+        raise self._absent("setting the learning rate")
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Multiply every learning rate by a factor."""
+        raise self._absent("scaling the learning rate")
+
+    def observing(self, seed: int | None = None, gradients: bool = False) -> AbstractContextManager[None]:
+        """Return a context in which the model may be used, and after which all is as it was."""
+        raise self._absent("observing")
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        """Return a context in which the model evaluates: no dropout, no gradients."""
+        return Unchanged()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a training needs to go on: weights, optimizers, random states."""
+        raise self._absent("saving")
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        raise self._absent("loading")
+
+    def save(self, path: str, extra: dict[str, Any]) -> None:
+        """Write the training's state and `extra` to a file, atomically."""
+        raise self._absent("saving")
+
+    def load(self, path: str) -> dict[str, Any]:
+        """Take back what `save` wrote, and return its `extra`."""
+        raise self._absent("loading")
+
+    def flag_holders(self) -> tuple[dict[str, Any], ...]:
+        """Return the attribute dicts in which `model.stop_training = True` may show."""
+        attributes = getattr(self.model, "__dict__", None)
+        return (attributes,) if isinstance(attributes, dict) and not isinstance(self.model, dict) else ()
+
+    def count_steps(self, stepped: Callable[[], None]) -> Callable[[], None] | None:
+        """Have `stepped` called after each step of an optimizer; return what undoes it.
+
+        None where no optimizer is known: then each train batch counts as one step.
+        """
+        return None
+
+    def process_count(self) -> int:
+        """Return how many processes train together."""
+        return 1
+
+
+class Unchanged:
+    """A context that does nothing. `contextlib.nullcontext` costs an import of 4 ms."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None

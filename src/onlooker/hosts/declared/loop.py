@@ -1,0 +1,21 @@
+"""What a hand-written loop under `Loop` gives to callbacks."""
+
+from __future__ import annotations
+
+from onlooker.core.declaration import Declaration, emulated, native
+
+LOOP = Declaration(
+    name="Loop",
+    use="with onlooker.Loop(model, optimizer, callbacks=[...]) as loop: ...",
+    package="torch",
+    tested="torch 2.13",
+    abilities={
+        "outputs": native("what the loop's body assigns to loop.outputs; None if it assigns nothing"),
+        "closing": native("after a break the closing hooks come with the next call on the loop, or when `with` ends"),
+        "step": emulated(
+            "counted by the optimizers' own hooks; a skipped step of a fused optimizer under a gradient scaler counts "
+            "as one, and without an optimizer each train batch counts as one"
+        ),
+        "gradients": native("as they stand: after on_train_batch_begin until the body clears them"),
+    },
+)

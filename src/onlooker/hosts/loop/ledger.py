@@ -1,0 +1,118 @@
+"""`Ledger`: what was logged where, and the logs of each hook that follow from it.
+
+Owns the means of the epoch and of the tests within it. When a hook comes is not its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from onlooker.arrays import batch_size, find_library
+from onlooker.core.dispatch import Dispatcher
+from onlooker.core.errors import LogError
+from onlooker.core.logs import Logs, combine
+from onlooker.core.means import Means, as_number
+from onlooker.core.run import Run
+
+BATCHES = frozenset(("train_batch", "test_batch", "predict_batch"))
+
+
+class Ledger:
+    """The values of one run.
+
+    Args:
+        run: where it stands.
+        dispatcher: asked whether anybody wants the logs of a batch.
+
+    Attributes:
+        weight: the weight of the batch at hand; None until somebody needs it.
+    """
+
+    def __init__(self, run: Run, dispatcher: Dispatcher) -> None:
+        self._run = run
+        self._dispatcher = dispatcher
+        self.weight: float | None = None
+        self._means = [self._new_means()]  # the epoch's, then those of the stages within, innermost last
+        self._prefixes: list[str] = []  # of the open tests
+        self._epoch_values: dict[str, Any] = {}
+        self._test_values: dict[str, Any] = {}
+        self._last_epoch = Logs()
+
+    def begin_training(self) -> None:
+        """Forget the training before."""
+        self._last_epoch = Logs()
+
+    def begin_epoch(self) -> None:
+        """Start new means for an epoch."""
+        self._means = [self._new_means()]
+        self._prefixes, self._epoch_values, self._test_values = [], {}, {}
+
+    def begin_stage(self, prefix: str = "") -> None:
+        """Start the means of a test or predict stage; they are added up apart from those around it."""
+        self._means.append(self._new_means())
+        self._prefixes.append(prefix)
+
+    def end_stage(self) -> Logs:
+        """Return the means of the innermost stage and go back to those around it."""
+        self._prefixes.pop()
+        return self._means.pop().mean()
+
+    def log(self, values: Mapping[str, Any], weight: float | None, scope: str | None) -> None:
+        """Take values, logged by the user within a scope.
+
+        Raises:
+            LogError: a value is no number, a weight is no positive one, or there is nothing here to log to.
+        """
+        if weight is not None and not 0 < weight < float("inf"):
+            raise LogError(f"weight={weight!r} must be a positive number: how many samples the values are means over")
+        if scope in BATCHES:
+            if weight is None:
+                weight = self.weight
+                if weight is None:
+                    weight = self.weight = float(batch_size(self._run.data))
+            self._means[-1].log(values, weight)
+        elif scope == "epoch":
+            for name, value in values.items():
+                self._epoch_values[name] = as_number(name, value, find_library)
+        else:
+            raise LogError("there is nothing to log to here; log within loop.epochs, loop.train or loop.test")
+
+    def end_batch(self) -> None:
+        """Fold the batch at hand into the innermost means, for those who need no logs of it."""
+        self._means[-1].end_batch()
+
+    def logs_for(self, scope: str) -> Logs | None:
+        """Return the logs of a scope's end hook; None where nobody would read them."""
+        means = self._means[-1]
+        if scope in BATCHES:
+            if not self._dispatcher.listens(f"on_{scope}_end"):
+                means.end_batch()
+                return None
+            logs = means.batch_logs()
+            if scope == "predict_batch" and self._run.outputs is not None:
+                logs["outputs"] = self._run.outputs
+            return logs
+        if scope == "epoch":
+            return combine((means.mean(), self._epoch_values, self._test_values))
+        if scope == "train":
+            return self._last_epoch
+        return means.mean()
+
+    def closed(self, scope: str, logs: Logs | None) -> None:
+        """Take over what callbacks may have added to the logs of a scope, now that its end hook is done."""
+        if scope == "epoch":
+            self._last_epoch = Logs() if logs is None else logs
+        elif scope in ("test", "predict"):
+            self._means.pop()
+            prefix = self._prefixes.pop()
+            if scope == "test" and logs is not None:
+                for name, value in dict.items(logs):  # as it is: nothing is fetched here
+                    self._test_values[f"{prefix}_{name}"] = value
+
+    def has_test(self, prefix: str) -> bool:
+        """Say whether a test with this prefix has already given its values to the epoch."""
+        return any(name.startswith(f"{prefix}_") for name in self._test_values)
+
+    def _new_means(self) -> Means:
+        return Means(find_library, self._run.where)

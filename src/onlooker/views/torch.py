@@ -1,0 +1,234 @@
+"""A look at PyTorch modules: one or a dict of several, with their optimizers.
+
+Owns names, learning rates, modes, and what has to be kept so that observing leaves no trace. Random states are in
+`torch_random`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+
+from onlooker.core.atomic_file import AtomicFile
+from onlooker.core.view import ModelView
+
+from .torch_random import load_random_state, random_state, seed_all
+
+
+class TorchView(ModelView):
+    """A look at one or several PyTorch modules.
+
+    Args:
+        model: a module, or a dict of them; then names have the module's name in front.
+        optimizer: an optimizer, a dict or a list of several, or None.
+
+    Raises:
+        TypeError: the optimizer is none.
+    """
+
+    reason = "it is a PyTorch module without an optimizer; pass the optimizer to Loop"
+
+    def __init__(self, model: Any, optimizer: Any = None) -> None:
+        super().__init__(model)
+        self._modules: dict[str, torch.nn.Module] = model if isinstance(model, dict) else {"": model}
+        self._optimizers = _named_optimizers(optimizer)
+
+    def weights(self, pattern: str | None = None) -> dict[str, Any]:
+        """Return detached tensors by name; they share memory with the parameters."""
+        return {name: p.detach() for name, p in self._parameters() if pattern is None or fnmatchcase(name, pattern)}
+
+    def gradients(self, pattern: str | None = None) -> dict[str, Any]:
+        """Return the gradients of those parameters that have one."""
+        return {
+            name: p.grad.detach()
+            for name, p in self._parameters()
+            if p.grad is not None and (pattern is None or fnmatchcase(name, pattern))
+        }
+
+    def get_learning_rate(self) -> float | dict[str, float]:
+        """Return the one rate, or all of them by the optimizer's name and the number of the parameter group."""
+        rates = {name: float(group["lr"]) for name, group in self._groups()}
+        if not rates:
+            raise self._absent("the learning rate")
+        return next(iter(rates.values())) if len(set(rates.values())) == 1 else rates
+
+    def set_learning_rate(self, value: float | dict[str, float]) -> None:
+        """Set the one rate; a dict as `get_learning_rate` returns it sets several."""
+        groups = dict(self._groups())
+        if not groups:
+            raise self._absent("setting the learning rate")
+        if isinstance(value, dict):
+            for name, rate in value.items():
+                _set_rate(groups[name], rate)
+            return
+        rates = self.get_learning_rate()
+        if isinstance(rates, dict):
+            raise ValueError(
+                f"the learning rates differ ({', '.join(f'{name}: {rate:g}' for name, rate in rates.items())}), "
+                f"so one number cannot stand for all; use run.scale_learning_rate(factor), or set a dict"
+            )
+        for group in groups.values():
+            _set_rate(group, value)
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Multiply the rate of every parameter group."""
+        for _, group in self._groups():
+            _set_rate(group, float(group["lr"]) * factor)
+
+    @contextmanager
+    def observing(self, seed: int | None = None, gradients: bool = False) -> Iterator[None]:
+        """Keep random states, modes, buffers and gradients as they were; within: evaluation mode, gradients off."""
+        random = random_state()
+        buffers = [(buffer, buffer.clone()) for module in self._modules.values() for buffer in module.buffers()]
+        kept = [
+            (p, p.grad, p.grad.clone() if gradients and p.grad is not None else None) for _, p in self._parameters()
+        ]
+        if seed is not None:
+            seed_all(seed)
+        try:
+            with _Evaluating(self._modules.values(), gradients=gradients):
+                yield
+        finally:
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+                for parameter, gradient, before_gradient in kept:
+                    parameter.grad = gradient
+                    if gradient is not None and before_gradient is not None:
+                        gradient.copy_(before_gradient)
+            load_random_state(random)
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        """Return a context with every module in evaluation mode and gradients off."""
+        return _Evaluating(self._modules.values())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of modules, optimizers and random generators."""
+        return {
+            "modules": {name: module.state_dict() for name, module in self._modules.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+            "random": random_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        for name, module in self._modules.items():
+            module.load_state_dict(state["modules"][name])
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        load_random_state(state["random"])
+
+    def save(self, path: str, extra: dict[str, Any]) -> None:
+        """Write everything to one file of `torch.save`."""
+        with AtomicFile(path) as beside:
+            torch.save({"training": self.state_dict(), "extra": extra}, beside)
+
+    def load(self, path: str) -> dict[str, Any]:
+        """Read a file that `save` wrote. Only plain data and tensors are read: such a file can run no code."""
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or "training" not in content:
+            raise ValueError(f"{path} was not written by run.save; load it with torch.load and the model's own methods")
+        self.load_state_dict(content["training"])
+        extra: dict[str, Any] = content["extra"]
+        return extra
+
+    def flag_holders(self) -> tuple[dict[str, Any], ...]:
+        """Return the modules' attribute dicts; a compiled module keeps attributes on the original."""
+        modules: list[torch.nn.Module] = [*self._modules.values()]
+        modules += [whole for m in modules if isinstance(whole := getattr(m, "_orig_mod", None), torch.nn.Module)]
+        return tuple(module.__dict__ for module in modules)
+
+    def count_steps(self, stepped: Callable[[], None]) -> Callable[[], None] | None:
+        """Listen to the optimizers' own hooks; a step that a gradient scaler skips does not call them."""
+        if not self._optimizers:
+            return None
+        handles = [optimizer.register_step_post_hook(lambda *_: stepped()) for optimizer in self._optimizers.values()]
+
+        def undo() -> None:
+            for handle in handles:
+                handle.remove()
+
+        return undo
+
+    def process_count(self) -> int:
+        """Return how many processes train together."""
+        distributed = torch.distributed
+        if distributed.is_available() and distributed.is_initialized():
+            return int(distributed.get_world_size())
+        return 1
+
+    def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """Yield each parameter once, under its clean name."""
+        for prefix, module in self._modules.items():
+            for name, parameter in _unwrapped(module).named_parameters():
+                yield (f"{prefix}.{name}" if prefix else name), parameter
+
+    def _groups(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, optimizer in self._optimizers.items():
+            groups = optimizer.param_groups
+            for number, group in enumerate(groups):
+                yield (name if name and len(groups) == 1 else f"{name or 'group'}_{number}"), group
+
+
+class _Evaluating:
+    """Evaluation mode and no gradients, until `__exit__`; leaving it a second time does nothing."""
+
+    def __init__(self, modules: Any, gradients: bool = False) -> None:
+        self._modules = list(modules)
+        self._gradients = gradients
+        self._modes: list[tuple[torch.nn.Module, bool]] | None = None
+
+    def __enter__(self) -> None:
+        self._modes = [(part, part.training) for module in self._modules for part in module.modules()]
+        for module in self._modules:
+            module.eval()
+        self._had_gradients = torch.is_grad_enabled()
+        torch.set_grad_enabled(self._gradients)
+
+    def __exit__(self, *_: object) -> None:
+        if self._modes is None:
+            return
+        for part, mode in self._modes:
+            part.training = mode
+        self._modes = None
+        torch.set_grad_enabled(self._had_gradients)
+
+
+def _named_optimizers(optimizer: Any) -> dict[str, torch.optim.Optimizer]:
+    if optimizer is None:
+        named: dict[str, Any] = {}
+    elif isinstance(optimizer, dict):
+        named = optimizer
+    elif isinstance(optimizer, list | tuple):
+        named = {f"optimizer_{number}": one for number, one in enumerate(optimizer)}
+    else:
+        named = {"": optimizer}
+    for one in named.values():
+        if not hasattr(one, "param_groups") or not hasattr(one, "register_step_post_hook"):
+            raise TypeError(
+                f"optimizer={one!r} is a {type(one).__qualname__}; expected a torch.optim.Optimizer, "
+                f"or a dict or list of them"
+            )
+    return named
+
+
+def _unwrapped(module: torch.nn.Module) -> torch.nn.Module:
+    """Return the user's module from within `torch.compile` and the data-parallel wrappers, whose names are no one's."""
+    while True:
+        if isinstance(getattr(module, "_orig_mod", None), torch.nn.Module):
+            module = module._orig_mod  # type: ignore[assignment]
+        elif isinstance(module, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
+            module = module.module
+        else:
+            return module
+
+
+def _set_rate(group: dict[str, Any], value: float) -> None:
+    if isinstance(group["lr"], torch.Tensor):  # captured by a graph: it must stay the same tensor
+        group["lr"].fill_(value)
+    else:
+        group["lr"] = float(value)
