@@ -44,6 +44,25 @@ _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # inspect.CO_*, wh
 _VARIABLE_POSITIONAL = 0x04
 
 
+def listed(callbacks: Any) -> list[Any]:
+    """Return what was passed as `callbacks=` as a list.
+
+    Raises:
+        AttachError: it is one callback, or nothing that can be listed.
+    """
+    if callbacks is None:
+        return []
+    if not is_list(callbacks):
+        raise AttachError(f"callbacks must be a list of callbacks, not {callbacks!r}; write callbacks=[...]")
+    return list(callbacks)
+
+
+def is_list(callbacks: Any) -> bool:
+    """Say whether something can be a list of callbacks: not one that forgot its brackets, which may be iterable."""
+    is_one = isinstance(callbacks, str | dict) or hasattr(callbacks, "on_train_begin")
+    return hasattr(callbacks, "__iter__") and not is_one
+
+
 def check_callback(callback: object) -> None:
     """Refuse what cannot be attached.
 

@@ -66,20 +66,25 @@ class Trigger:
 
 
 class AnyOf(Trigger):
+    """Passes when one of two does."""
+
     sign = "|"
 
     def __init__(self, left: Trigger, right: Trigger) -> None:
         self.left, self.right = left, right
 
     def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
         return self.left.passes(moment) or self.right.passes(moment)
 
     def check_hook(self, hook: str) -> None:
+        """Refuse a hook in which the condition can never hold."""
         self.left.check_hook(hook)
         self.right.check_hook(hook)
 
     @property
     def waits_for_step(self) -> bool:
+        """Whether the answer depends on the optimizer's step within the batch at hand."""
         return self.left.waits_for_step or self.right.waits_for_step
 
     def __repr__(self) -> str:
@@ -87,24 +92,32 @@ class AnyOf(Trigger):
 
 
 class AllOf(AnyOf):
+    """Passes when both of two do."""
+
     sign = "&"
 
     def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
         return self.left.passes(moment) and self.right.passes(moment)
 
 
 class Not(Trigger):
+    """Passes when another does not."""
+
     def __init__(self, inner: Trigger) -> None:
         self.inner = inner
 
     def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
         return not self.inner.passes(moment)
 
     def check_hook(self, hook: str) -> None:
+        """Refuse a hook in which the condition can never hold."""
         self.inner.check_hook(hook)
 
     @property
     def waits_for_step(self) -> bool:
+        """Whether the answer depends on the optimizer's step within the batch at hand."""
         return self.inner.waits_for_step
 
     def __repr__(self) -> str:
@@ -112,10 +125,13 @@ class Not(Trigger):
 
 
 class When(Trigger):
+    """Passes when a function of the run says so."""
+
     def __init__(self, predicate: Callable[[Run], bool]) -> None:
         self.predicate = predicate
 
     def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
         return bool(self.predicate(moment.run))
 
     def __repr__(self) -> str:
@@ -132,6 +148,7 @@ class Counting(Trigger):
         self.unit, self.value = unit, value
 
     def check_hook(self, hook: str) -> None:
+        """Refuse a hook in which the condition can never hold."""
         is_epoch_hook = hook.startswith("on_epoch")
         if self.unit == "batches" and is_epoch_hook:
             raise TriggerError(
@@ -152,6 +169,7 @@ class Counting(Trigger):
 
     @property
     def waits_for_step(self) -> bool:
+        """Whether the answer depends on the optimizer's step within the batch at hand."""
         return self.unit == "steps" and self.needs_change
 
     def __repr__(self) -> str:
@@ -160,10 +178,13 @@ class Counting(Trigger):
 
 
 class Every(Counting):
+    """Passes again and again."""
+
     name, needs_change = "every", True
     value: int | float
 
     def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
         if self.unit == "seconds":
             return moment.seconds_since_pass >= self.value
         if self.unit == "steps":
@@ -173,29 +194,38 @@ class Every(Counting):
 
 
 class At(Counting):
+    """Passes at the given places."""
+
     name, needs_change = "at", True
     value: frozenset[int]
 
     def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
         if self.unit == "steps":
             return any(moment.step_before < step <= moment.step for step in self.value)
         return moment.index(self.unit) in self.value
 
 
 class After(Counting):
+    """Passes once so much is behind."""
+
     name = "after"
     value: int | float
 
     def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
         count = moment.count(self.unit)
         return count is not None and count >= self.value
 
 
 class Before(Counting):
+    """Passes until so much is behind."""
+
     name = "before"
     value: int | float
 
     def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
         count = moment.count(self.unit)
         return count is not None and count < self.value
 

@@ -1,15 +1,16 @@
 """`Dispatcher`: which callbacks listen to which hook, as plain tuples, and the call of them all.
 
-Owns the hot path and what happens when a hook raises. What a callback overrides is found out by `attach`; when hooks
-come is the host's business, with the help of `scopes`.
+Owns the hot path. What a callback overrides is found out by `attach`, what becomes of one that raises is decided by
+`faults`; when hooks come is the host's business, with the help of `scopes`.
 """
 
 from __future__ import annotations
 
-from .attach import check_callback, check_trigger, find_trigger, heard_hooks
-from .errors import AttachError, OnlookerWarning
+from .attach import check_callback, check_trigger, find_trigger, heard_hooks, listed
+from .errors import AttachError
+from .faults import STAGE_ENDS, Faults, add_to
 from .gate import Gate
-from .hooks import HOOKS, arguments
+from .hooks import HOOKS
 from .logs import Logs
 from .run import Run
 
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
         """What a host calls for epochs and batches."""
 
         def __call__(self, index: int, logs: Any = None) -> None: ...  # noqa: D102
-
-
-STAGE_ENDS = ("on_train_end", "on_test_end", "on_predict_end")
-"""The hooks in which a callback lets go of what it holds: a disabled one still gets them."""
 
 
 class _Line:
@@ -130,13 +127,12 @@ class Dispatcher:
         self.run = Run() if run is None else run
         self._callbacks: tuple[Callback, ...] = ()
         self._attached: set[int] = set()
-        self._disabled: set[int] = set()
-        self._warned: set[tuple[int, str, type]] = set()
+        self._faults = Faults(self.run, self._silence)
         self._lines: dict[str, _Line] = {}
         for hook, scope in HOOKS.items():
             line = self._lines[hook] = _Line(hook, self._recover)
             setattr(self, hook, line.call if scope.index is None else line.call_indexed)
-        for callback in _listed(callbacks):
+        for callback in listed(callbacks):
             self.add(callback)
 
     @property
@@ -240,65 +236,21 @@ class Dispatcher:
         given: tuple[Any, ...],
     ) -> None:
         """Deal with a hook that raised, call all that come after it, then raise what has to be raised."""
-        first = self._judge(line, error, call, given)
+        judge, owners = self._faults.judge, line.owners
+        first = judge(owners[id(call)], line.hook, error, given)
         for call in remaining:
             try:
                 call(*given)
             except Exception as later:
-                judged = self._judge(line, later, call, given)
+                judged = judge(owners[id(call)], line.hook, later, given)
                 if first is None:
                     first = judged
                 elif judged is not None:
-                    first.add_note(f"and then {'; '.join([repr(judged), *getattr(judged, '__notes__', ())])}")
+                    add_to(first, judged)
         if first is not None:
             raise first
 
-    def _judge(self, line: _Line, error: Exception, call: Any, given: tuple[Any, ...]) -> Exception | None:
-        """Apply the owner's policy: return the error if it is to be raised."""
-        owner = line.owners[id(call)]
-        where = f"{type(owner).__name__}.{line.hook}, {self._place(line.hook, given)}"
-        if id(owner) in self._disabled:
-            self._warn(owner, line.hook, error, f"{where}: {error!r}, in a callback that is disabled already")
-            return None
-        if owner.on_error == "warn":
-            self._warn(owner, line.hook, error, f"{where}: {error!r}; the training goes on")
-            return None
-        if owner.on_error == "disable":
-            self._warn(owner, line.hook, error, f"{where}: {error!r}; the callback is disabled from here on")
-            self._disable(owner)
-            return None
-        error.add_note(f"in {where} (on_error='raise')")
-        return error
-
-    def _place(self, hook: str, given: tuple[Any, ...]) -> str:
-        """Say where a hook was called: its own index, and the epoch around it."""
-        index = [f"{name} {value}" for name, value in zip(arguments(hook), given, strict=True) if name != "logs"]
-        epoch = self.run.epoch
-        if epoch is not None and not hook.startswith("on_epoch"):
-            index.insert(0, f"epoch {epoch}")
-        return ", ".join(index) or "before the first epoch"
-
-    def _disable(self, owner: Callback) -> None:
-        self._disabled.add(id(owner))
+    def _silence(self, owner: Callback) -> None:
         for hook, line in self._lines.items():
             if hook not in STAGE_ENDS:
                 line.remove(owner)
-
-    def _warn(self, owner: Callback, hook: str, error: Exception, message: str) -> None:
-        """Warn once per hook and type of error."""
-        key = (id(owner), hook, type(error))
-        if key in self._warned:
-            return
-        self._warned.add(key)
-        import warnings
-
-        warnings.warn(message, OnlookerWarning, stacklevel=5)
-
-
-def _listed(callbacks: Any) -> list[Any]:
-    """Return the callbacks as a list, refusing what is none."""
-    if callbacks is None:
-        return []
-    if hasattr(callbacks, "on_train_begin") or isinstance(callbacks, str | dict) or not hasattr(callbacks, "__iter__"):
-        raise AttachError(f"callbacks must be a list of callbacks, not {callbacks!r}; write callbacks=[...]")
-    return list(callbacks)

@@ -7,6 +7,7 @@ whatever is open when a training is cut off is closed from the inside out. Owns 
 from __future__ import annotations
 
 from .errors import GrammarError
+from .faults import add_to
 from .hooks import SCOPES, TOP_SCOPES
 
 TYPE_CHECKING = False
@@ -143,9 +144,3 @@ class Scopes:
             if error is None:
                 raise
             add_to(error, later)
-
-
-def add_to(first: BaseException, later: BaseException) -> None:
-    """Note a later error on the first."""
-    if first is not later:
-        first.add_note(f"and then {'; '.join([repr(later), *getattr(later, '__notes__', ())])}")

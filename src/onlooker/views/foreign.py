@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onlooker.core.attach import is_list
 from onlooker.core.callback import Callback
 from onlooker.core.errors import AttachError
 
@@ -15,7 +16,7 @@ def adapt(callbacks: Any) -> Any:
 
     What is no callback at all is passed on: the dispatcher refuses it with a message of its own.
     """
-    if isinstance(callbacks, str | dict) or not hasattr(callbacks, "__iter__") or hasattr(callbacks, "on_train_begin"):
+    if not is_list(callbacks):
         return callbacks
     return [_adapted(callback) for callback in callbacks]
 

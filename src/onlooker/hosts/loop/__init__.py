@@ -1,7 +1,8 @@
 """The host of hand-written loops.
 
-- `loop.py`: `Loop`, what a user holds; it keeps the iterations in order and closes what was left.
-- `stage.py`: what `train`, `test`, `predict` and `epochs` return and what iterating it does.
+- `loop.py`: `Loop`, what a user holds.
+- `stage.py`: what `epochs`, `train`, `test` and `predict` return, and what iterating it does.
+- `course.py`: which of these iterations are under way, and what becomes of those that were left.
 - `ledger.py`: what was logged where, and the logs of each hook.
 """
 

@@ -2,7 +2,7 @@
 
 When the body of a `for` is left early, CPython closes the generator before anybody knows why, and swallows what is
 raised while it does. So a generator's close calls no hooks here: it marks its `Iteration` as left and puts modes back.
-`Loop` closes the scopes with its next call or when `with` ends, and by then knows the outcome.
+`Course` closes the scopes with the next call on the loop or when `with` ends, and by then knows the outcome.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from onlooker.core.errors import DataError, LoopError
 from onlooker.core.logs import Logs
 
 if TYPE_CHECKING:
-    from .loop import Loop
+    from .course import Course
 
 
 class Iteration:
@@ -26,33 +26,38 @@ class Iteration:
         base: the innermost scope around it; all within is its own.
         is_left: whether its generator was closed or has raised before the end.
         is_over: whether its scopes are closed; its generator must not go on.
-        owns_training: whether the training ends with it.
         is_silent: whether it was started from within a hook and so calls none.
+        owns_training: whether the training ends with it.
         outer: the run's data and outputs and the weight of the batch around it.
         stop: the run's wish to stop from before it, where it stands alone.
     """
 
-    def __init__(self, what: str, base: str | None, context: AbstractContextManager[None] | None = None) -> None:
+    def __init__(self, what: str, base: str | None, *, is_silent: bool = False, owns_training: bool = False) -> None:
         self.what = what
         self.base = base
-        self.is_left = self.is_over = self.owns_training = self.is_silent = False
+        self.is_left = self.is_over = False
+        self.is_silent = is_silent
+        self.owns_training = owns_training
         self.outer: tuple[Any, Any, float | None] = (None, None, None)
         self.stop: tuple[bool, str, str | None] | None = None
-        self.context = context
+        self._context: AbstractContextManager[None] | None = None
+
+    def enter(self, context: AbstractContextManager[None]) -> None:
+        """Enter the context in which modules evaluate."""
+        context.__enter__()
+        self._context = context
+
+    def restore(self) -> None:
+        """Put back modes and gradients, once."""
+        context, self._context = self._context, None
         if context is not None:
-            context.__enter__()
+            context.__exit__(None, None, None)
 
     def leave(self) -> None:
         """Take note that the generator is at its end, however that came."""
         if not self.is_over:
             self.is_left = True
         self.restore()
-
-    def restore(self) -> None:
-        """Put back modes and gradients, once."""
-        context, self.context = self.context, None
-        if context is not None:
-            context.__exit__(None, None, None)
 
     def check(self) -> None:
         """Refuse to go on once it is over.
@@ -71,12 +76,12 @@ class Epochs:
     """What `Loop.epochs` returns: iterating it runs the training and gives the number of each epoch.
 
     Args:
-        loop: whose training it is.
+        course: whose training it is.
         count: how many epochs; None for as many as it takes until somebody stops.
     """
 
-    def __init__(self, loop: Loop, count: int | None) -> None:
-        self._loop = loop
+    def __init__(self, course: Course, count: int | None) -> None:
+        self._course = course
         self._count = count
 
     def __len__(self) -> int:
@@ -85,17 +90,18 @@ class Epochs:
         return self._count
 
     def __iter__(self) -> Iterator[int]:
-        loop = self._loop
-        iteration, epoch = loop._begin_epochs(self._count)
+        course = self._course
+        iteration = course.enter_training()
         try:
-            while (self._count is None or epoch < self._count) and not loop._is_stopping():
-                loop._open_epoch(epoch)
-                if not loop._is_stopping():
+            epoch = course.open_training(self._count)
+            while (self._count is None or epoch < self._count) and not course.is_stopping():
+                course.open_epoch(epoch)
+                if not course.is_stopping():
                     yield epoch
                     iteration.check()
-                loop._close_epoch(iteration)
+                course.close_epoch(iteration)
                 epoch += 1
-            loop._end(iteration)
+            course.end(iteration)
         finally:
             iteration.leave()
 
@@ -106,54 +112,63 @@ class Stage:
     It has a length where the loader has one.
 
     Args:
-        loop: whose stage it is.
+        course: whose stage it is.
         kind: `"train"`, `"test"` or `"predict"`.
         loader: any iterable of batches.
         prefix: under which a test's values stand in the epoch's logs.
         keep_mode: whether modules keep their mode and gradients stay on.
 
     Attributes:
-        logs: the stage's means, once it has ended; empty before, and after a train stage.
+        logs: the means of a test or predict stage, once it has ended; empty before, and for a train stage.
 
     Raises:
         DataError: the loader cannot be iterated.
     """
 
-    def __init__(self, loop: Loop, kind: str, loader: Iterable[Any], prefix: str, keep_mode: bool) -> None:
+    def __init__(self, course: Course, kind: str, loader: Iterable[Any], prefix: str, keep_mode: bool) -> None:
         if isinstance(loader, str | bytes) or not (hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")):
             raise DataError(
                 f"loop.{kind} takes something that yields batches, not {type(loader).__qualname__} {loader!r:.60}; "
                 f"for example a torch.utils.data.DataLoader or a list of batches"
             )
         self.kind = kind
+        self.batch_scope = f"{kind}_batch"
         self.prefix = prefix
         self.keep_mode = keep_mode
         self.logs = Logs()
-        self._loop = loop
+        self._course = course
         self._loader = loader
         self._last_count = 0
 
     def __len__(self) -> int:
         return len(self._loader)  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator[Any]:
-        loop = self._loop
-        iteration, first = loop._begin_stage(self)
+    @property
+    def length(self) -> int | None:
+        """The number of batches, or None where the loader cannot tell."""
         try:
-            count = 0
-            if not loop._is_stopping(iteration):
+            return len(self)
+        except (TypeError, NotImplementedError):
+            return None
+
+    def __iter__(self) -> Iterator[Any]:
+        course = self._course
+        iteration = course.enter(self)
+        try:
+            count, first = 0, course.open(self, iteration)
+            if not course.is_stopping(iteration):
                 for data in self._loader:
-                    loop._begin_batch(self, iteration, first + count, data)
+                    course.begin_batch(self, iteration, first + count, data)
                     count += 1
                     yield data
                     iteration.check()
-                    loop._end_batch(self, iteration)
-                    if loop._is_stopping(iteration):
+                    course.end_batch(iteration)
+                    if course.is_stopping(iteration):
                         break
                 else:
                     self._check_count(count)
             self._last_count = count
-            loop._end_stage(self, iteration)
+            course.end(iteration, self)
         finally:
             iteration.leave()
 
@@ -161,11 +176,11 @@ class Stage:
         """Refuse a loader that yields nothing: nobody means that, and it looks like a training."""
         if count:
             return
-        where = self._loop.run.where()
-        used_up = self._last_count or (hasattr(self._loader, "__next__") and self._loop._has_trained)
+        is_used_up = self._last_count or (hasattr(self._loader, "__next__") and self._course.has_trained)
         hint = (
             "a generator can be iterated only once: pass a loader or a list, or make the generator within the epoch"
-            if used_up
+            if is_used_up
             else "check the data set's size against batch_size and drop_last"
         )
+        where = self._course.run.where()
         raise DataError(f"loop.{self.kind}: the loader yielded no batch ({where}); {hint}")

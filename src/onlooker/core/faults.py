@@ -1,0 +1,83 @@
+"""`Faults`: what happens to a callback whose hook raised, by its own `on_error`.
+
+Owns the policies, the words of the notes and warnings, and who is disabled. That the others are still called is the
+dispatcher's business.
+"""
+
+from __future__ import annotations
+
+from .errors import OnlookerWarning
+from .hooks import arguments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .callback import Callback
+    from .run import Run
+
+STAGE_ENDS = ("on_train_end", "on_test_end", "on_predict_end")
+"""The hooks in which a callback lets go of what it holds: a disabled one still gets them, guarded."""
+
+
+class Faults:
+    """Judges each error that a hook raises.
+
+    Args:
+        run: where the training stands, for the words.
+        silence: called with a callback that has become disabled; it shall get no more hooks but `STAGE_ENDS`.
+    """
+
+    def __init__(self, run: Run, silence: Callable[[Callback], None]) -> None:
+        self._run = run
+        self._silence = silence
+        self._disabled: set[int] = set()
+        self._warned: set[tuple[int, str, type]] = set()
+
+    def judge(self, owner: Callback, hook: str, error: Exception, given: tuple[Any, ...]) -> Exception | None:
+        """Apply the owner's policy: warn, disable, or return the error, which is then to be raised.
+
+        Args:
+            owner: the callback.
+            hook: the hook that raised.
+            error: what it raised; a note with the place is added to it.
+            given: the hook's arguments.
+        """
+        where = f"{type(owner).__name__}.{hook}, {self._place(hook, given)}"
+        if id(owner) in self._disabled:
+            self._warn(owner, hook, error, f"{where}: {error!r}, in a callback that is disabled already")
+        elif owner.on_error == "warn":
+            self._warn(owner, hook, error, f"{where}: {error!r}; the training goes on")
+        elif owner.on_error == "disable":
+            self._warn(owner, hook, error, f"{where}: {error!r}; the callback is disabled from here on")
+            self._disabled.add(id(owner))
+            self._silence(owner)
+        else:
+            error.add_note(f"in {where} (on_error='raise')")
+            return error
+        return None
+
+    def _place(self, hook: str, given: tuple[Any, ...]) -> str:
+        """Say where a hook was called: its own index, and the epoch around it."""
+        index = [f"{name} {value}" for name, value in zip(arguments(hook), given, strict=True) if name != "logs"]
+        epoch = self._run.epoch
+        if epoch is not None and not hook.startswith("on_epoch"):
+            index.insert(0, f"epoch {epoch}")
+        return ", ".join(index) or "outside any epoch"
+
+    def _warn(self, owner: Callback, hook: str, error: Exception, message: str) -> None:
+        """Warn once per hook and type of error."""
+        key = (id(owner), hook, type(error))
+        if key in self._warned:
+            return
+        self._warned.add(key)
+        import warnings
+
+        warnings.warn(message, OnlookerWarning, stacklevel=6)
+
+
+def add_to(first: BaseException, later: BaseException) -> None:
+    """Note a later error on the first one, which wins."""
+    if first is not later:
+        first.add_note(f"and then {'; '.join([repr(later), *getattr(later, '__notes__', ())])}")

@@ -1,0 +1,302 @@
+"""`Course`: the course that a hand-written loop takes, kept in order whatever its body does.
+
+Owns which iterations are under way, what becomes of those that were left, and the outcome. It moves the run through
+`Scopes` only, so the grammar holds. What a user calls is in `loop`, what is logged in `ledger`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from onlooker.core.callback import Callback
+from onlooker.core.dispatch import Dispatcher
+from onlooker.core.errors import LoopError
+from onlooker.core.hooks import SCOPES
+from onlooker.core.logs import Logs
+from onlooker.core.run import Run
+from onlooker.core.scopes import Scopes
+from onlooker.core.state import collect_states, load_states
+
+from .ledger import Ledger
+from .stage import Iteration, Stage
+
+
+class Course:
+    """Opens and closes the scopes of a loop as its iterations begin, go on, end, or are left.
+
+    Args:
+        run: what is moved.
+        dispatcher: whose callbacks are called.
+        resume: a file from which the first training goes on, or None.
+
+    Attributes:
+        run: what is moved.
+        scopes: what is open.
+        ledger: what was logged.
+        joining: callbacks that join with the next epoch.
+        has_trained: whether there has been a train batch.
+    """
+
+    def __init__(self, run: Run, dispatcher: Dispatcher, resume: Any = None) -> None:
+        self.ledger = Ledger(run, dispatcher)
+        self.scopes = Scopes(run, dispatcher, self._logs_for, self.ledger.closed)
+        self.joining: list[Callback] = []
+        self.has_trained = False
+        self.run = run
+        self._dispatcher = dispatcher
+        self._resume = resume
+        self._active: list[Iteration] = []  # from outside in
+        self._next_batch = 0
+        self._flag_holders = run.view.flag_holders()
+        self._undo_counting: Callable[[], None] | None = None
+        run.save_extra = self._position_and_states
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the innermost stage was started from within a hook and so calls none itself."""
+        return bool(self._active) and self._active[-1].is_silent
+
+    def start(self) -> None:
+        """Take hold of the callbacks and begin to count steps."""
+        self._dispatcher.claim()
+        self.run.is_live = True
+        self._undo_counting = self.run.view.count_steps(self._count_step)
+
+    def finish(self, error: BaseException | None) -> None:
+        """Close everything that is open, now that it is known how it ended.
+
+        Args:
+            error: what ended it, and is about to be raised further; None where nothing did.
+        """
+        run = self.run
+        if "train" in self.scopes.names:
+            self._set_outcome(error, is_complete=False)
+        try:
+            self._drop(0)
+            self.scopes.close_all(error)
+        finally:
+            run.is_live = False
+            run.data = run.outputs = None
+            if self._undo_counting is not None:
+                self._undo_counting()
+
+    # Epochs.
+
+    def enter_training(self) -> Iteration:
+        """Make room for a training: whatever is still under way is over."""
+        self.check_live()
+        if self.scopes.is_in_hook:
+            raise LoopError("a callback cannot train from within a hook; test and predict can be nested")
+        self.settle()
+        while self._active:
+            self._close(self._active[-1], is_complete=False)
+        iteration = Iteration("training", base=None, owns_training=True)
+        self._active.append(iteration)
+        return iteration
+
+    def open_training(self, epochs: int | None) -> int:
+        """Begin a training and return its first epoch."""
+        run = self.run
+        run.reset()
+        for holder in self._flag_holders:
+            if holder.get("stop_training"):
+                holder["stop_training"] = False
+        run.params["epochs"] = epochs
+        self.ledger.begin_training()
+        resume, self._resume = self._resume, None
+        if resume is None:
+            self.scopes.open("train")
+        else:
+            saved = run.view.load(str(resume))
+            run.is_resumed = True
+            run.first_epoch, run.step = saved["next_epoch"], saved["step"]
+            self.scopes.open("train")
+            load_states(self._dispatcher.callbacks, saved["callbacks"])
+            run.view.load(str(resume))  # again: what on_train_begin drew or changed, it did the first time too
+        return run.first_epoch
+
+    def open_epoch(self, epoch: int) -> None:
+        """Begin an epoch, with the callbacks that were added since the last."""
+        joining, self.joining = self.joining, []
+        for callback in joining:
+            self._dispatcher.join(callback)
+        self.ledger.begin_epoch()
+        self._next_batch = 0
+        self.scopes.open("epoch", epoch)
+
+    def close_epoch(self, iteration: Iteration) -> None:
+        """End an epoch, and before it whatever is still under way within."""
+        self._close_within(iteration)
+        self.scopes.close_to("epoch")
+        self.scopes.close()
+
+    # Stages.
+
+    def enter(self, stage: Stage) -> Iteration:
+        """Make room for a stage: close what was left, and what cannot hold it."""
+        self.check_live()
+        self.settle()
+        is_silent = self.scopes.is_in_hook or self.is_silent
+        if is_silent and stage.kind == "train":
+            raise LoopError("a callback cannot train from within a hook; test and predict can be nested")
+        wanted = stage.batch_scope if stage.kind == "train" else stage.kind
+        while not is_silent and self._active and wanted not in SCOPES[self.scopes.innermost or "train"].holds:
+            self._close(self._active[-1], is_complete=False)
+        run = self.run
+        iteration = Iteration(f"{stage.kind} stage", self.scopes.innermost, is_silent=is_silent)
+        iteration.outer = (run.data, run.outputs, self.ledger.weight)
+        self._active.append(iteration)
+        return iteration
+
+    def open(self, stage: Stage, iteration: Iteration) -> int:
+        """Open what a stage needs; return the number of its first batch."""
+        run, stands_alone = self.run, iteration.base is None
+        if not stage.keep_mode:
+            iteration.enter(run.view.evaluating())
+        if iteration.is_silent:
+            self.ledger.begin_stage(stage.prefix)
+            return 0
+        if stage.kind == "train":
+            run.params["steps"] = stage.length
+            if stands_alone:
+                iteration.owns_training = True
+                epoch = self.open_training(1)
+                if not self.is_stopping():
+                    self.open_epoch(epoch)
+            return self._next_batch
+        if stands_alone:
+            run.params["steps"] = stage.length
+            iteration.stop = (run.is_stop_requested, run.reason, run.stopped_by)
+            run.is_stop_requested = False
+        elif stage.kind == "test" and iteration.base == "epoch" and self.ledger.has_test(stage.prefix):
+            raise LoopError(
+                f"this epoch has already had a test with prefix={stage.prefix!r}; give the second another prefix, "
+                f"for example loop.test(loader, prefix='holdout')"
+            )
+        self.ledger.begin_stage(stage.prefix)
+        self.scopes.open(stage.kind)
+        return 0
+
+    def begin_batch(self, stage: Stage, iteration: Iteration, index: int, data: Any) -> None:
+        """Begin a batch, before the body gets it."""
+        run = self.run
+        run.data, run.outputs, self.ledger.weight = data, None, None
+        if iteration.is_silent:
+            return
+        if stage.kind == "train":
+            self._next_batch, self.has_trained = index + 1, True
+        self.scopes.open(stage.batch_scope, index)
+
+    def end_batch(self, iteration: Iteration) -> None:
+        """End a batch, after the body is done with it."""
+        if self._active[-1] is not iteration:
+            self._close_within(iteration)
+        if iteration.is_silent:
+            self.ledger.end_batch()
+        else:
+            self.scopes.close()
+
+    def end(self, iteration: Iteration, stage: Stage | None = None) -> None:
+        """End an iteration whose generator came to its end."""
+        if stage is not None and stage.kind != "train":
+            if iteration.is_silent:
+                iteration.is_silent = False  # its means are taken here
+                stage.logs = self.ledger.end_stage()
+                self._drop(self._active.index(iteration))
+                return
+            stage.logs = self.scopes.close() or Logs()
+        self._close(iteration, is_complete=True)
+
+    def is_stopping(self, iteration: Iteration | None = None) -> bool:
+        """Say whether to stop at this boundary. A test within a training runs to its end, as in Keras."""
+        run = self.run
+        if iteration is not None and (iteration.is_silent or run.stage != "train"):
+            return iteration.stop is not None and run.is_stop_requested
+        if run.is_stop_requested:
+            return True
+        for holder in self._flag_holders:
+            if holder.get("stop_training"):
+                run.stop("model.stop_training was set to True")
+                return True
+        return False
+
+    # Order among the iterations.
+
+    def settle(self) -> None:
+        """Close what was left since the last call, from the inside out."""
+        for iteration in self._active:
+            if iteration.is_left:
+                self._close(iteration, is_complete=False)
+                return
+
+    def check_live(self) -> None:
+        """Refuse to go on outside `with`.
+
+        Raises:
+            LoopError: the loop was not entered, or is over.
+        """
+        if not self.run.is_live:
+            raise LoopError("Loop is a context manager; write: with onlooker.Loop(...) as loop: and use it in there")
+
+    def _close_within(self, iteration: Iteration) -> None:
+        """Close the iterations that are still under way within one."""
+        while self._active[-1] is not iteration:
+            self._close(self._active[-1], is_complete=False)
+
+    def _close(self, iteration: Iteration, is_complete: bool) -> None:
+        """End an iteration and all within it: put modes back, then call the end hooks of what is open."""
+        self._drop(self._active.index(iteration))
+        if iteration.owns_training and "train" in self.scopes.names:
+            self._set_outcome(None, is_complete)
+        self.scopes.close_to(iteration.base)
+
+    def _drop(self, position: int) -> None:
+        """Take the iterations from a position on for over, from the inside out."""
+        run = self.run
+        for iteration in reversed(self._active[position:]):
+            iteration.is_over = True
+            iteration.restore()
+            if iteration.is_silent:
+                self.ledger.end_stage()
+            run.data, run.outputs, self.ledger.weight = iteration.outer
+            if iteration.stop is not None:
+                run.is_stop_requested, run.reason, run.stopped_by = iteration.stop
+        del self._active[position:]
+
+    def _set_outcome(self, error: BaseException | None, is_complete: bool) -> None:
+        """Say how the training ends, before its last hooks are called."""
+        run = self.run
+        if error is not None and not isinstance(error, GeneratorExit):
+            run.outcome = "failed" if isinstance(error, Exception) else "interrupted"
+            run.reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        elif run.is_stop_requested:
+            run.outcome = "stopped"
+        elif is_complete:
+            run.outcome = "completed"
+        else:
+            run.outcome, run.reason = "stopped", "the loop was left before its end"
+
+    # What is counted and kept.
+
+    def _logs_for(self, scope: str) -> Logs | None:
+        if scope == "train_batch" and self._undo_counting is None:
+            self.run.step += 1  # no optimizer is known: each batch counts
+        return self.ledger.logs_for(scope)
+
+    def _count_step(self) -> None:
+        """Take note that an optimizer has stepped; several in one batch count once."""
+        run = self.run
+        if run.stage == "train" and run.batch is not None and run.step == run.step_at_batch_begin:
+            run.step += 1
+
+    def _position_and_states(self) -> dict[str, Any]:
+        """Return what a resumed run needs beside the model. In the middle of an epoch, that epoch is begun again."""
+        run = self.run
+        epoch = -1 if run.epoch is None else run.epoch
+        is_within = "epoch" in self.scopes.names
+        return {
+            "next_epoch": epoch if is_within else epoch + 1,
+            "step": run.step_at_epoch_begin if is_within else run.step,
+            "callbacks": collect_states(self._dispatcher.callbacks),
+        }
