@@ -49,6 +49,11 @@ def batch_size(data: object, depth: int = 3) -> int:
         >>> batch_size((numpy.zeros((32, 10)), numpy.zeros(32))), batch_size({"text": ["a", "b"]})
         (32, 1)
     """
+    # The usual pair of inputs and targets, without a detour.
+    first = data[0] if type(data) in (tuple, list) and data else data  # type: ignore[index]
+    shape = getattr(first, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return int(shape[0])
     return _first_axis(data, depth) or 1
 
 

@@ -17,23 +17,17 @@ def is_array(value: object) -> bool:
     return isinstance(value, jax.Array)
 
 
-def size(array: Any) -> int:
-    """Return the number of elements."""
-    return int(array.size)
-
-
-def is_on_device(array: Any) -> bool:
-    """Say whether reading the array would wait for a device: always, as far as one can know."""
-    return True
-
-
-def to_float(array: Any) -> float:
-    """Return the one number of an array, waiting for it."""
-    return float(array.reshape(()))
+def read(array: Any) -> float | None:
+    """Return None: reading any array would wait for it."""
+    return None
 
 
 def snapshot(array: Any) -> Any:
-    """Return a copy of shape () in float32, or float64 where the array is: JAX widens no further by itself."""
+    """Return a copy of shape () in float32, or float64 where the array is: JAX widens no further by itself.
+
+    Raises:
+        TypeError: it has more or fewer than one element.
+    """
     wide = jax.numpy.float64 if array.dtype == jax.numpy.float64 else jax.numpy.float32
     return jax.numpy.array(array.reshape(()), dtype=wide)
 

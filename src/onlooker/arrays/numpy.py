@@ -12,18 +12,13 @@ def is_array(value: object) -> bool:
     return isinstance(value, numpy.ndarray | numpy.generic)
 
 
-def size(array: Any) -> int:
-    """Return the number of elements."""
-    return int(array.size)
+def read(array: Any) -> float | None:
+    """Return the one number of an array.
 
-
-def is_on_device(array: Any) -> bool:
-    """Say whether reading the array would wait for a device: never."""
-    return False
-
-
-def to_float(array: Any) -> float:
-    """Return the one number of an array."""
+    Raises:
+        ValueError: it has more or fewer than one element.
+        TypeError: what it has is no real number.
+    """
     return float(array.item())
 
 

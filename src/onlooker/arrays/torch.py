@@ -10,23 +10,22 @@ def is_array(value: object) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def size(array: torch.Tensor) -> int:
-    """Return the number of elements."""
-    return array.numel()
+def read(array: torch.Tensor) -> float | None:
+    """Return the one number of a tensor; None if reading it would wait for a device.
 
-
-def is_on_device(array: torch.Tensor) -> bool:
-    """Say whether reading the tensor would wait for a device."""
-    return not array.is_cpu
-
-
-def to_float(array: torch.Tensor) -> float:
-    """Return the one number of a tensor on the CPU."""
-    return float(array.item())
+    Raises:
+        RuntimeError: it has more or fewer than one element.
+        TypeError: its number is complex.
+    """
+    return float(array.item()) if array.is_cpu else None
 
 
 def snapshot(array: torch.Tensor) -> torch.Tensor:
-    """Return a detached copy of shape (), in float64, or float32 where the device has no float64."""
+    """Return a detached copy of shape (), in float64, or float32 where the device has no float64.
+
+    Raises:
+        RuntimeError: it has more or fewer than one element.
+    """
     dtype = torch.float32 if array.device.type == "mps" else torch.float64
     return array.detach().reshape(()).to(dtype, copy=True)
 

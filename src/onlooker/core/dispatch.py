@@ -16,7 +16,7 @@ from .run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any, Protocol
 
     from .callback import Callback
@@ -35,15 +35,13 @@ if TYPE_CHECKING:
 class _Line:
     """The listeners of one hook, in the order in which they were attached.
 
-    There is no wrapper around each call: one `try` around the loop costs nothing until something is raised, and the
-    iterator then still knows who comes next.
+    There is no wrapper around each call: one `try` around the loop costs nothing until something is raised, and then it
+    is known which call it was and which are still to come.
     """
 
     __slots__ = ("calls", "hook", "owners", "recover")
 
-    def __init__(
-        self, hook: str, recover: Callable[[_Line, Exception, Any, Iterator[Any], tuple[Any, ...]], None]
-    ) -> None:
+    def __init__(self, hook: str, recover: Callable[[_Line, Exception, Any, Any, tuple[Any, ...]], None]) -> None:
         self.hook = hook
         self.recover = recover
         self.calls: tuple[Callable[..., None], ...] = ()
@@ -51,29 +49,27 @@ class _Line:
 
     def call(self, logs: Any = None) -> None:
         calls = self.calls
-        if not calls:
-            return
         if logs is None:
+            if not calls:
+                return
             logs = Logs()
-        remaining = iter(calls)
         try:
-            for call in remaining:
+            for call in calls:
                 call(logs)
         except Exception as error:
-            self.recover(self, error, call, remaining, (logs,))
+            self.recover(self, error, calls, call, (logs,))
 
     def call_indexed(self, index: int, logs: Any = None) -> None:
         calls = self.calls
-        if not calls:
-            return
         if logs is None:
+            if not calls:
+                return
             logs = Logs()
-        remaining = iter(calls)
         try:
-            for call in remaining:
+            for call in calls:
                 call(index, logs)
         except Exception as error:
-            self.recover(self, error, call, remaining, (index, logs))
+            self.recover(self, error, calls, call, (index, logs))
 
     def add(self, call: Callable[..., None], owner: Callback) -> None:
         self.owners[id(call)] = owner
@@ -129,6 +125,7 @@ class Dispatcher:
         self._attached: set[int] = set()
         self._faults = Faults(self.run, self._silence)
         self._lines: dict[str, _Line] = {}
+        self._heard: set[str] = set()
         for hook, scope in HOOKS.items():
             line = self._lines[hook] = _Line(hook, self._recover)
             setattr(self, hook, line.call if scope.index is None else line.call_indexed)
@@ -142,7 +139,7 @@ class Dispatcher:
 
     def listens(self, hook: str) -> bool:
         """Say whether anybody listens to a hook, for hosts that can save the work of preparing its logs."""
-        return bool(self._lines[hook].calls)
+        return hook in self._heard
 
     def add(self, callback: Callback) -> None:
         """Attach one more callback, after the others.
@@ -159,6 +156,7 @@ class Dispatcher:
         calls = self._gated(callback, heard_hooks(callback))
         for hook, call in calls.items():
             self._lines[hook].add(call, callback)
+            self._heard.add(hook)
         self._attached.add(id(callback))
         self._callbacks = self.run.callbacks = (*self._callbacks, callback)
         self._bind(callback)
@@ -193,8 +191,8 @@ class Dispatcher:
         if id(callback) not in self._attached:
             raise AttachError(f"this instance of {type(callback).__name__} is not attached")
         self._attached.discard(id(callback))
-        for line in self._lines.values():
-            line.remove(callback)
+        for hook in self._lines:
+            self._unhear(hook, callback)
         self._callbacks = self.run.callbacks = tuple(other for other in self._callbacks if other is not callback)
         self.run.sinks[:] = [keep for keep in self.run.sinks if getattr(keep, "__self__", None) is not callback]
 
@@ -231,14 +229,15 @@ class Dispatcher:
         self,
         line: _Line,
         error: Exception,
-        call: Callable[..., None],
-        remaining: Iterator[Callable[..., None]],
+        calls: tuple[Callable[..., None], ...],
+        failed: Callable[..., None],
         given: tuple[Any, ...],
     ) -> None:
         """Deal with a hook that raised, call all that come after it, then raise what has to be raised."""
         judge, owners = self._faults.judge, line.owners
-        first = judge(owners[id(call)], line.hook, error, given)
-        for call in remaining:
+        first = judge(owners[id(failed)], line.hook, error, given)
+        position = next(number for number, call in enumerate(calls) if call is failed)
+        for call in calls[position + 1 :]:
             try:
                 call(*given)
             except Exception as later:
@@ -251,6 +250,12 @@ class Dispatcher:
             raise first
 
     def _silence(self, owner: Callback) -> None:
-        for hook, line in self._lines.items():
+        for hook in self._lines:
             if hook not in STAGE_ENDS:
-                line.remove(owner)
+                self._unhear(hook, owner)
+
+    def _unhear(self, hook: str, owner: Callback) -> None:
+        line = self._lines[hook]
+        line.remove(owner)
+        if not line.calls:
+            self._heard.discard(hook)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
         """What the core needs of an array library; `arrays` has one for each."""
 
         def is_array(self, value: object) -> bool: ...  # noqa: D102
-        def size(self, array: Any) -> int: ...  # noqa: D102
-        def is_on_device(self, array: Any) -> bool: ...  # noqa: D102
-        def to_float(self, array: Any) -> float: ...  # noqa: D102
+        def read(self, array: Any) -> float | None: ...  # noqa: D102
         def snapshot(self, array: Any) -> Any: ...  # noqa: D102
         def add(self, total: Any, array: Any, weight: float) -> Any: ...  # noqa: D102
         def scale(self, array: Any, weight: float) -> Any: ...  # noqa: D102
@@ -60,7 +58,7 @@ class Logs(dict[str, "Any"]):
         MissingLogError: a name that is not there is read; the message lists the names that are.
 
     Example:
-        >>> logs = Logs({"loss": 0.5}, batch={"loss": 0.25})
+        >>> logs = Logs.of_batch({"loss": 0.5}, {"loss": 0.25})
         >>> logs["loss"], logs.batch["loss"]
         (0.5, 0.25)
         >>> logs["val_loss"]
@@ -69,16 +67,15 @@ class Logs(dict[str, "Any"]):
         onlooker.core.errors.MissingLogError: 'val_loss' is not in the logs; available: loss
     """
 
-    # Both kinds have the same slots, so that the one can turn into the other.
-    __slots__ = ("_batch", "_notice")
+    # On the class, so that making one, which happens for every hook, runs no Python code.
+    _batch: Mapping[str, Any] | None = None
 
-    _batch: Mapping[str, Any] | None
-    _notice: Callable[[dict[str, float]], None] | None
-
-    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), batch: Any = None) -> None:
-        dict.__init__(self, values)
-        self._batch = batch
-        self._notice = None
+    @classmethod
+    def of_batch(cls, values: Mapping[str, Any], batch: Mapping[str, Any] | None) -> Logs:
+        """Return logs with a batch's own values."""
+        logs = cls(values)
+        logs._batch = batch
+        return logs
 
     @property
     def batch(self) -> Mapping[str, Any]:
@@ -90,13 +87,13 @@ class Logs(dict[str, "Any"]):
 
     def copy(self) -> Logs:
         """Return a snapshot of its own."""
-        return Logs(dict(self), batch=dict(self.batch) if self._batch is not None else None)
+        return Logs.of_batch(self, None if self._batch is None else dict(self._batch))
 
     def __copy__(self) -> Logs:
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Logs, (dict(self), None if self._batch is None else dict(self._batch))
+        return Logs.of_batch, (dict(self), None if self._batch is None else dict(self._batch))
 
     # dict implements the operators on its storage and returns a dict; these are right for the lazy kind too.
     def __or__(self, other: Any) -> Any:
@@ -129,16 +126,14 @@ class LazyLogs(Logs):
         notice: called with the names and numbers that were fetched, for example to look for NaN.
     """
 
-    __slots__ = ()
-
     def __init__(
         self,
         values: Mapping[str, Any],
         batch: Mapping[str, Any] | None = None,
         notice: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
-        Logs.__init__(self, values)
-        self._notice = notice
+        dict.__init__(self, values)
+        self._notice: Callable[[dict[str, float]], None] | None = notice
         if batch is not None:
             self._batch = _LazyBatch(batch, self)
 
@@ -155,7 +150,7 @@ class LazyLogs(Logs):
         numbers = fetch_together([value for _, _, value in places])
         for (target, name, _), number in zip(places, numbers, strict=True):
             dict.__setitem__(target, name, number)
-        self._notice = None
+        del self._notice
         self.__class__ = Logs  # type: ignore[assignment]
         if isinstance(batch, _LazyBatch):
             self._batch = dict(dict.items(batch))
@@ -235,7 +230,7 @@ def combine(parts: Iterable[dict[str, Any]], batch: Any = None, notice: Any = No
         for name, value in dict.items(part):
             values[name] = value
             is_lazy = is_lazy or type(value) is DeviceValue
-    return LazyLogs(values, batch, notice) if is_lazy else Logs(values, batch)
+    return LazyLogs(values, batch, notice) if is_lazy else Logs.of_batch(values, batch)
 
 
 def fetch_together(values: list[DeviceValue]) -> list[float]:

@@ -33,13 +33,12 @@ class Means:
         1.333
     """
 
-    __slots__ = ("_batch", "_find_library", "_is_lazy", "_sums", "_warned", "_weighed", "_weights", "_where")
+    __slots__ = ("_batch", "_find_library", "_is_lazy", "_sums", "_warned", "_weights", "_where")
 
     def __init__(self, find_library: Callable[[Any], ArrayLibrary | None], where: Callable[[], str]) -> None:
         self._find_library = find_library
         self._where = where
-        self._sums: dict[str, Any] = {}  # name -> float or DeviceValue
-        self._weighed: dict[str, float] = {}  # name -> total weight
+        self._sums: dict[str, list[Any]] = {}  # by name: the sum, a float or a DeviceValue, and the total weight
         self._batch: dict[str, Any] = {}  # this batch's own values
         self._weights: dict[str, float] = {}  # and their weights
         self._is_lazy = False
@@ -49,16 +48,14 @@ class Means:
         """Take values of the batch at hand; a name that comes twice in one batch counts with its last value.
 
         Raises:
-            LogError: a value is no single number, or the weight is none.
+            LogError: a value is no single number.
         """
         batch, weights = self._batch, self._weights
         for name, value in values.items():
             if type(value) is not float:
                 value = as_number(name, value, self._find_library)
-                if type(value) is DeviceValue:
-                    self._is_lazy = True
-                elif value != value:
-                    self._warn_of_nan(name)
+            if type(value) is DeviceValue:
+                self._is_lazy = True
             elif value != value:
                 self._warn_of_nan(name)
             batch[name] = value
@@ -66,19 +63,19 @@ class Means:
 
     def end_batch(self) -> None:
         """Fold the batch at hand into the means."""
-        sums, weighed, weights = self._sums, self._weighed, self._weights
+        sums, weights = self._sums, self._weights
         for name, value in self._batch.items():
             weight = weights[name]
-            if name not in sums:
-                sums[name] = _times(value, weight)
-                weighed[name] = weight
+            entry = sums.get(name)
+            if entry is None:
+                sums[name] = [_times(value, weight), weight]
             else:
-                total = sums[name]
+                total = entry[0]
                 if type(total) is float and type(value) is float:
-                    sums[name] = total + value * weight
+                    entry[0] = total + value * weight
                 else:
-                    sums[name] = _add(total, value, weight)
-                weighed[name] += weight
+                    entry[0] = _add(total, value, weight)
+                entry[1] += weight
         # New ones, not emptied ones: a `Logs` may have kept the old.
         self._batch, self._weights = {}, {}
 
@@ -89,21 +86,18 @@ class Means:
         return self.mean(batch)
 
     def mean(self, batch: dict[str, Any] | None = None) -> Logs:
-        """Return the means so far."""
-        weighed = self._weighed
-        if not self._is_lazy:
-            logs = Logs()
-            for name, total in self._sums.items():
-                logs[name] = total / weighed[name]
-            logs._batch = batch
-            return logs
-        values = {
-            name: DeviceValue(total.library, total.array, weighed[name])
-            if type(total) is DeviceValue
-            else total / weighed[name]
-            for name, total in self._sums.items()
-        }
-        return LazyLogs(values, batch, self._notice)
+        """Return the means so far.
+
+        Args:
+            batch: the values of a batch, to go with them as `logs.batch`.
+        """
+        if self._is_lazy:
+            return LazyLogs({name: _mean(*entry) for name, entry in self._sums.items()}, batch, self._notice)
+        logs = Logs()
+        for name, (total, weight) in self._sums.items():
+            logs[name] = total / weight
+        logs._batch = batch
+        return logs
 
     def _notice(self, fetched: dict[str, float]) -> None:
         for name, number in fetched.items():
@@ -134,18 +128,27 @@ def as_number(name: str, value: Any, find_library: Callable[[Any], ArrayLibrary 
         return float(value)
     library = find_library(value)
     if library is not None:
-        if library.size(value) != 1:
+        try:
+            number = library.read(value)
+            return DeviceValue(library, library.snapshot(value)) if number is None else number
+        except (RuntimeError, TypeError, ValueError) as error:
+            shape = tuple(value.shape)
             raise LogError(
-                f"{name!r} was logged as an array of shape {tuple(value.shape)}; expected a single number: "
+                f"{name!r} was logged as an array of shape {shape} and type {value.dtype}; expected a single number: "
                 f"log its mean, for example {name}=value.mean()"
-            )
-        return DeviceValue(library, library.snapshot(value)) if library.is_on_device(value) else library.to_float(value)
+            ) from error
     if isinstance(value, str | bytes) or not hasattr(kind, "__float__"):
         raise LogError(f"{name!r} was logged as {value!r}, a {kind.__qualname__}; expected a single number")
     try:
         return float(value)
     except (TypeError, ValueError) as error:
         raise LogError(f"{name!r} was logged as {value!r}, which is no single number: {error}") from error
+
+
+def _mean(total: Any, weight: float) -> Any:
+    if type(total) is float:
+        return total / weight
+    return DeviceValue(total.library, total.array, weight)
 
 
 def _times(value: Any, weight: float) -> Any:

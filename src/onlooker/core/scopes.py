@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .logs import Logs
     from .run import Run
 
+_STAGES = frozenset(TOP_SCOPES)
+
 
 class Scopes:
     """The open scopes of a run, from outside in.
@@ -66,49 +68,51 @@ class Scopes:
         Raises:
             GrammarError: the grammar does not allow it here.
         """
-        run, scope = self._run, SCOPES[name]
-        if name not in (SCOPES[self._open[-1][0]].holds if self._open else TOP_SCOPES):
-            within = f"within {' > '.join(self.names)}" if self._open else "outside train"
-            raise GrammarError(f"{scope.begin} cannot come {within}")
-        self._open.append((name, run.stage, run.epoch, run.batch))
-        run.stage = scope.stage
-        if index is None:
-            if len(self._open) == 1:
-                run.begun_at_s = run.clock()
-            run.batch = None
-        elif name == "epoch":
-            run.epoch, run.step_at_epoch_begin = index, run.step
-        else:
-            run.batch = index
-            if name == "train_batch":
-                run.step_at_batch_begin = run.step
+        run, opened = self._run, self._open
+        if name not in (SCOPES[opened[-1][0]].holds if opened else TOP_SCOPES):
+            within = f"within {' > '.join(self.names)}" if opened else "outside train"
+            raise GrammarError(f"{SCOPES[name].begin} cannot come {within}")
+        opened.append((name, run.stage, run.epoch, run.batch))
+        begin = self._begins[name]
         self.is_in_hook = True
         try:
             if index is None:
-                self._begins[name]()
+                self._enter_stage(name)
+                begin()
+            elif name == "epoch":
+                run.epoch, run.step_at_epoch_begin = index, run.step
+                begin(index)
             else:
-                self._begins[name](index)
+                run.batch = index
+                if name == "train_batch":  # a test within it must not move this
+                    run.step_at_batch_begin = run.step
+                begin(index)
         finally:
             self.is_in_hook = False
+
+    def _enter_stage(self, name: str) -> None:
+        run = self._run
+        run.stage, run.batch = SCOPES[name].stage, None
+        if len(self._open) == 1:
+            run.begun_at_s = run.clock()
 
     def close(self) -> Logs | None:
         """Close the innermost scope: call its end hook and move the run out of it. Return the logs of the hook."""
         run = self._run
         name, stage, epoch, batch = self._open.pop()
+        end = self._ends[name]
         logs = None
         self.is_in_hook = True
         try:
             logs = self._logs_for(name)
-            if name == "epoch":
-                self._ends[name](run.epoch, logs)
-            elif run.batch is not None and SCOPES[name].index is not None:
-                self._ends[name](run.batch, logs)
+            if name in _STAGES:
+                end(logs)
             else:
-                self._ends[name](logs)
+                end(run.epoch if name == "epoch" else run.batch, logs)
         finally:
             self.is_in_hook = False
             run.stage, run.batch = stage, batch
-            if name != "epoch":
+            if name != "epoch":  # which stays the last one
                 run.epoch = epoch
             self._closed(name, logs)
         return logs

@@ -36,13 +36,14 @@ class Course:
         ledger: what was logged.
         joining: callbacks that join with the next epoch.
         has_trained: whether there has been a train batch.
+        has_left: whether an iteration was left and its scopes are still open.
     """
 
     def __init__(self, run: Run, dispatcher: Dispatcher, resume: Any = None) -> None:
         self.ledger = Ledger(run, dispatcher)
         self.scopes = Scopes(run, dispatcher, self._logs_for, self.ledger.closed)
         self.joining: list[Callback] = []
-        self.has_trained = False
+        self.has_trained = self.has_left = False
         self.run = run
         self._dispatcher = dispatcher
         self._resume = resume
@@ -51,11 +52,6 @@ class Course:
         self._flag_holders = run.view.flag_holders()
         self._undo_counting: Callable[[], None] | None = None
         run.save_extra = self._position_and_states
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the innermost stage was started from within a hook and so calls none itself."""
-        return bool(self._active) and self._active[-1].is_silent
 
     def start(self) -> None:
         """Take hold of the callbacks and begin to count steps."""
@@ -137,7 +133,7 @@ class Course:
         """Make room for a stage: close what was left, and what cannot hold it."""
         self.check_live()
         self.settle()
-        is_silent = self.scopes.is_in_hook or self.is_silent
+        is_silent = self.scopes.is_in_hook or any(active.is_silent for active in self._active)
         if is_silent and stage.kind == "train":
             raise LoopError("a callback cannot train from within a hook; test and predict can be nested")
         wanted = stage.batch_scope if stage.kind == "train" else stage.kind
@@ -145,7 +141,8 @@ class Course:
             self._close(self._active[-1], is_complete=False)
         run = self.run
         iteration = Iteration(f"{stage.kind} stage", self.scopes.innermost, is_silent=is_silent)
-        iteration.outer = (run.data, run.outputs, self.ledger.weight)
+        iteration.outer = (run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch)
+        self.ledger.is_in_batch = False
         self._active.append(iteration)
         return iteration
 
@@ -181,7 +178,8 @@ class Course:
     def begin_batch(self, stage: Stage, iteration: Iteration, index: int, data: Any) -> None:
         """Begin a batch, before the body gets it."""
         run = self.run
-        run.data, run.outputs, self.ledger.weight = data, None, None
+        ledger = self.ledger
+        run.data, run.outputs, ledger.weight, ledger.is_in_batch = data, None, None, True
         if iteration.is_silent:
             return
         if stage.kind == "train":
@@ -196,6 +194,7 @@ class Course:
             self.ledger.end_batch()
         else:
             self.scopes.close()
+        self.ledger.is_in_batch = False
 
     def end(self, iteration: Iteration, stage: Stage | None = None) -> None:
         """End an iteration whose generator came to its end."""
@@ -225,10 +224,17 @@ class Course:
 
     def settle(self) -> None:
         """Close what was left since the last call, from the inside out."""
+        self.has_left = False
         for iteration in self._active:
             if iteration.is_left:
                 self._close(iteration, is_complete=False)
                 return
+
+    def leave(self, iteration: Iteration) -> None:
+        """Take note that a generator is at its end, however that came."""
+        if not iteration.is_over:
+            iteration.is_left = self.has_left = True
+        iteration.restore()
 
     def check_live(self) -> None:
         """Refuse to go on outside `with`.
@@ -259,7 +265,7 @@ class Course:
             iteration.restore()
             if iteration.is_silent:
                 self.ledger.end_stage()
-            run.data, run.outputs, self.ledger.weight = iteration.outer
+            run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch = iteration.outer
             if iteration.stop is not None:
                 run.is_stop_requested, run.reason, run.stopped_by = iteration.stop
         del self._active[position:]

@@ -11,11 +11,12 @@ from typing import Any
 from onlooker.arrays import batch_size, find_library
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import LogError
+from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import Logs, combine
 from onlooker.core.means import Means, as_number
 from onlooker.core.run import Run
 
-BATCHES = frozenset(("train_batch", "test_batch", "predict_batch"))
+BATCH_ENDS = {name: scope.end for name, scope in SCOPES.items() if scope.index == "batch"}
 
 
 class Ledger:
@@ -27,12 +28,14 @@ class Ledger:
 
     Attributes:
         weight: the weight of the batch at hand; None until somebody needs it.
+        is_in_batch: whether there is a batch at hand.
     """
 
     def __init__(self, run: Run, dispatcher: Dispatcher) -> None:
         self._run = run
         self._dispatcher = dispatcher
         self.weight: float | None = None
+        self.is_in_batch = False
         self._means = [self._new_means()]  # the epoch's, then those of the stages within, innermost last
         self._prefixes: list[str] = []  # of the open tests
         self._epoch_values: dict[str, Any] = {}
@@ -59,14 +62,19 @@ class Ledger:
         return self._means.pop().mean()
 
     def log(self, values: Mapping[str, Any], weight: float | None, scope: str | None) -> None:
-        """Take values, logged by the user within a scope.
+        """Take values that the user logs.
+
+        Args:
+            values: numbers by name.
+            weight: of these values, or None for that of the batch.
+            scope: the innermost open scope.
 
         Raises:
             LogError: a value is no number, a weight is no positive one, or there is nothing here to log to.
         """
         if weight is not None and not 0 < weight < float("inf"):
             raise LogError(f"weight={weight!r} must be a positive number: how many samples the values are means over")
-        if scope in BATCHES:
+        if self.is_in_batch:
             if weight is None:
                 weight = self.weight
                 if weight is None:
@@ -85,8 +93,9 @@ class Ledger:
     def logs_for(self, scope: str) -> Logs | None:
         """Return the logs of a scope's end hook; None where nobody would read them."""
         means = self._means[-1]
-        if scope in BATCHES:
-            if not self._dispatcher.listens(f"on_{scope}_end"):
+        batch_end = BATCH_ENDS.get(scope)
+        if batch_end is not None:
+            if not self._dispatcher.listens(batch_end):
                 means.end_batch()
                 return None
             logs = means.batch_logs()

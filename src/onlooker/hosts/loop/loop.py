@@ -166,10 +166,11 @@ class Loop:
             `loop.log(loss=loss, accuracy=correct / len(x))`
         """
         course = self._course
-        course.settle()
+        if course.has_left:
+            course.settle()
         if values is not None:
             named = {**values, **named}
-        course.ledger.log(named, weight, "test_batch" if course.is_silent else course.scopes.innermost)
+        course.ledger.log(named, weight, course.scopes.innermost)
 
     @property
     def outputs(self) -> Any:

@@ -28,7 +28,7 @@ class Iteration:
         is_over: whether its scopes are closed; its generator must not go on.
         is_silent: whether it was started from within a hook and so calls none.
         owns_training: whether the training ends with it.
-        outer: the run's data and outputs and the weight of the batch around it.
+        outer: the run's data and outputs of the batch around it, its weight, and whether there is one.
         stop: the run's wish to stop from before it, where it stands alone.
     """
 
@@ -38,7 +38,7 @@ class Iteration:
         self.is_left = self.is_over = False
         self.is_silent = is_silent
         self.owns_training = owns_training
-        self.outer: tuple[Any, Any, float | None] = (None, None, None)
+        self.outer: tuple[Any, Any, float | None, bool] = (None, None, None, False)
         self.stop: tuple[bool, str, str | None] | None = None
         self._context: AbstractContextManager[None] | None = None
 
@@ -52,12 +52,6 @@ class Iteration:
         context, self._context = self._context, None
         if context is not None:
             context.__exit__(None, None, None)
-
-    def leave(self) -> None:
-        """Take note that the generator is at its end, however that came."""
-        if not self.is_over:
-            self.is_left = True
-        self.restore()
 
     def check(self) -> None:
         """Refuse to go on once it is over.
@@ -103,7 +97,7 @@ class Epochs:
                 epoch += 1
             course.end(iteration)
         finally:
-            iteration.leave()
+            course.leave(iteration)
 
 
 class Stage:
@@ -170,7 +164,7 @@ class Stage:
             self._last_count = count
             course.end(iteration, self)
         finally:
-            iteration.leave()
+            course.leave(iteration)
 
     def _check_count(self, count: int) -> None:
         """Refuse a loader that yields nothing: nobody means that, and it looks like a training."""
