@@ -4,10 +4,10 @@ A training is deterministic: no shuffling, no dropout. So what a Keras callback 
 in our loop can be compared number by number.
 """
 
+import keras
 import numpy as np
 import torch
 
-import keras
 import onlooker as ol
 
 SIZE, BATCH, CLASSES, FEATURES, HIDDEN = 36, 12, 3, 6, 16
@@ -49,9 +49,7 @@ def make_keras(rate=0.5, optimizer=None, **settings):
 
 
 def make_torch(rate=0.5, **settings):
-    module = torch.nn.Sequential(
-        torch.nn.Linear(FEATURES, HIDDEN), torch.nn.Tanh(), torch.nn.Linear(HIDDEN, CLASSES)
-    )
+    module = torch.nn.Sequential(torch.nn.Linear(FEATURES, HIDDEN), torch.nn.Tanh(), torch.nn.Linear(HIDDEN, CLASSES))
     for parameter, value in zip(module.parameters(), first_weights(), strict=True):
         parameter.data.copy_(torch.from_numpy(value.T.copy()))
     return module, torch.optim.SGD(module.parameters(), rate, **settings)
@@ -59,7 +57,7 @@ def make_torch(rate=0.5, **settings):
 
 def as_keras(values):
     """Weights of the PyTorch twin as Keras has them: a kernel is the transpose."""
-    return [np.asarray(value).T for value in values]
+    return [np.array(value).T for value in values]  # copies
 
 
 def weights_of(module):

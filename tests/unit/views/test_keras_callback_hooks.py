@@ -2,15 +2,15 @@
 
 import pickle
 
+import keras
 import numpy as np
 import pytest
 import torch
+from tests.unit.views.keras_twins import BATCH, Data, batches, fit_keras, fit_loop, make_keras, make_torch, test_loop
 
-import keras
 import onlooker as ol
 from onlooker.core.errors import AttachError
 from onlooker.views.keras_callback import adapt
-from tests.unit.views.keras_twins import BATCH, Data, batches, fit_keras, fit_loop, make_keras, make_torch, test_loop
 
 
 class Fourteen(keras.callbacks.Callback):
