@@ -1,4 +1,4 @@
-"""The states of callbacks, collected for a checkpoint and handed back.
+"""What a checkpoint needs beside the model: the position and the callbacks' states, collected and handed back.
 
 Owns the names under which they are kept: the class's name, numbered where one class has several instances.
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .callback import Callback
+    from .run import Run
 
 
 def collect_states(callbacks: Iterable[Callback]) -> dict[str, Any]:
@@ -21,6 +22,22 @@ def collect_states(callbacks: Iterable[Callback]) -> dict[str, Any]:
         key: callback.state_dict()  # type: ignore[attr-defined]
         for key, callback in _keyed(callbacks)
         if callable(getattr(callback, "state_dict", None))
+    }
+
+
+def collect_extra(run: Run, callbacks: Iterable[Callback], is_within_epoch: bool) -> dict[str, Any]:
+    """Return what a run needs beside its model to be resumed: its position and the callbacks' states.
+
+    Args:
+        run: where it stands.
+        callbacks: whose states are collected, as they are now.
+        is_within_epoch: whether an epoch is under way: then it is begun again, from its first batch.
+    """
+    epoch = -1 if run.epoch is None else run.epoch
+    return {
+        "next_epoch": epoch if is_within_epoch else epoch + 1,
+        "step": run.step_at_epoch_begin if is_within_epoch else run.step,
+        "callbacks": collect_states(callbacks),
     }
 
 

@@ -16,7 +16,7 @@ from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import Logs
 from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
-from onlooker.core.state import collect_states, load_states
+from onlooker.core.state import collect_extra, load_states
 
 from .ledger import Ledger
 from .stage import Iteration, Stage
@@ -51,7 +51,7 @@ class Course:
         self._next_batch = 0
         self._flag_holders = run.view.flag_holders()
         self._undo_counting: Callable[[], None] | None = None
-        run.save_extra = self._position_and_states
+        run.save_extra = lambda: collect_extra(run, dispatcher.callbacks, "epoch" in self.scopes.names)
 
     def start(self) -> None:
         """Take hold of the callbacks and begin to count steps."""
@@ -295,14 +295,3 @@ class Course:
         run = self.run
         if run.stage == "train" and run.batch is not None and run.step == run.step_at_batch_begin:
             run.step += 1
-
-    def _position_and_states(self) -> dict[str, Any]:
-        """Return what a resumed run needs beside the model. In the middle of an epoch, that epoch is begun again."""
-        run = self.run
-        epoch = -1 if run.epoch is None else run.epoch
-        is_within = "epoch" in self.scopes.names
-        return {
-            "next_epoch": epoch if is_within else epoch + 1,
-            "step": run.step_at_epoch_begin if is_within else run.step,
-            "callbacks": collect_states(self._dispatcher.callbacks),
-        }
