@@ -106,10 +106,13 @@ class Logs(dict[str, "Any"]):
 
 
 def _reading(name: str) -> Callable[..., Any]:
-    """Make a dict method that fetches first. By then `self` is a `Logs`, so it is looked up anew."""
+    """Make a dict method that fetches first. By then `self` is a `Logs`, so it is looked up anew.
+
+    A bound one may be kept and called again, as `match` and `max(logs, key=logs.get)` do: then `self` has no `fetch`.
+    """
 
     def read(self: LazyLogs, *arguments: Any, **named: Any) -> Any:
-        self.fetch()
+        LazyLogs.fetch(self)
         return getattr(self, name)(*arguments, **named)
 
     read.__name__ = name
@@ -163,11 +166,11 @@ class LazyLogs(Logs):
         return dict.__iter__(self)
 
     def __repr__(self) -> str:
-        self.fetch()
+        LazyLogs.fetch(self)
         return dict.__repr__(self)
 
     def __eq__(self, other: object) -> bool:
-        self.fetch()
+        LazyLogs.fetch(self)
         return dict.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
@@ -189,9 +192,9 @@ class _LazyBatch(dict[str, "Any"]):
 
     __slots__ = ("owner",)
 
-    def __init__(self, values: Mapping[str, Any], owner: LazyLogs) -> None:
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]], owner: LazyLogs | None = None) -> None:
         dict.__init__(self, values)
-        self.owner: LazyLogs | None = owner
+        self.owner = owner
 
     def _fetch(self) -> None:
         if self.owner is not None:

@@ -1,0 +1,59 @@
+"""An array library for tests of the core: its arrays know their number, and every transfer is counted."""
+
+from onlooker.core.logs import DeviceValue
+
+
+class Array:
+    """A number that claims to be on a device."""
+
+    def __init__(self, number, place="device 0", is_on_device=True, size=1):
+        self.number = number
+        self.place = place
+        self.on_device = is_on_device
+        self.shape = () if size == 1 else (size,)
+
+    def __add__(self, number):
+        return Array(self.number + number, self.place)
+
+
+class CountingLibrary:
+    """What `ArrayLibrary` asks for. `transfers` holds, for each fetch, how many numbers came together."""
+
+    def __init__(self):
+        self.transfers = []
+
+    def find(self, value):
+        return self if isinstance(value, Array) else None
+
+    def is_array(self, value):
+        return isinstance(value, Array)
+
+    def size(self, array):
+        return array.shape[0] if array.shape else 1
+
+    def is_on_device(self, array):
+        return array.on_device
+
+    def to_float(self, array):
+        assert not array.on_device
+        return float(array.number)
+
+    def snapshot(self, array):
+        return Array(array.number, array.place)
+
+    def add(self, total, array, weight):
+        return Array(total.number + array.number * weight, total.place)
+
+    def scale(self, array, weight):
+        return Array(array.number * weight, array.place)
+
+    def device(self, array):
+        return array.place
+
+    def fetch(self, arrays):
+        assert len({array.place for array in arrays}) == 1
+        self.transfers.append(len(arrays))
+        return [float(array.number) for array in arrays]
+
+    def value(self, number, place="device 0", divisor=1.0):
+        return DeviceValue(self, Array(number, place), divisor)
