@@ -41,6 +41,9 @@ class _KnownOnceAttached:
     def __get__(self, instance: object | None, owner: type) -> Any:
         if instance is None:
             return self
+        run = instance.__dict__.get("run")
+        if run is not None:  # a host may show these through the run, where they have to be looked up each time
+            return getattr(run, self._name)
         raise NotAttachedError(
             f"{type(instance).__name__}.{self._name} is known only while the callback is attached to a run: "
             f"pass the callback to Loop, Trainer or fit first"
