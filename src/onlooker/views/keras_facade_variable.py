@@ -6,6 +6,7 @@ framework: whatever it needs is a method of the tensor that it was given.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +87,10 @@ class VariableFacade:
         shape = tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
         if shape != self.shape:
             raise ValueError(f"{self.path} has shape {self.shape}, but was given shape {shape}")
+
+    def __jax_array__(self) -> Any:
+        """Return a copy, for Keras on JAX."""
+        return sys.modules["jax"].numpy.asarray(self.numpy())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         array = self.numpy()

@@ -181,15 +181,16 @@ ROWS: dict[str, Row] = {
             "optimizer is marked: `optimizer.use_ema = True`, and if you like `ema_momentum` (0.99) and "
             "`ema_overwrite_frequency` (None). As in Keras the model ends with the average. One optimizer only. After "
             "a prediction the weights are swapped back, which Keras forgets.",
-            instead="`torch.optim.swa_utils.AveragedModel`",
+            instead="with several optimizers `torch.optim.swa_utils.AveragedModel`",
             needs_optimizer=True,
             withheld=("on_epoch_end",),
         ),
         Row(
             "TensorBoard",
             PARTLY,
-            "Needs TensorFlow, as in Keras. Losses and histograms of the weights are written; no graph of the model, "
-            "no embeddings, no learning rate.",
+            "Needs TensorFlow, as in Keras. Losses, histograms and images of the weights are written; no graph of the "
+            "model and no embeddings. The learning rate is written if `LearningRateScheduler` or `ReduceLROnPlateau` "
+            "stands before it.",
             instead="`torch.utils.tensorboard.SummaryWriter` in a callback of your own",
             refuse=_without_tensorflow,
         ),
@@ -214,10 +215,3 @@ def find_row(kind: type) -> Row:
         if ancestor.__module__.partition(".")[0] in ("keras", "tf_keras") and ancestor.__name__ in ROWS:
             return ROWS[ancestor.__name__]
     raise LookupError(f"{kind.__qualname__} does not derive from keras.callbacks.Callback")
-
-
-def to_markdown() -> str:
-    """Return the table as the page `docs/reference/keras-callbacks.md` has it."""
-    lines = ["| `keras.callbacks.` | | how | instead |", "| --- | --- | --- | --- |"]
-    lines += [f"| `{row.name}` | {row.support} | {row.how} | {row.instead or '–'} |" for row in ROWS.values()]
-    return "\n".join(lines) + "\n"
