@@ -90,6 +90,8 @@ def _encode(value: Any, path: tuple[str, ...], file: h5py.File) -> Any:
         if library in _TO_BITS:
             bits, dtype = _TO_BITS[library](value)
             name = "/".join(part.replace("/", "∕") for part in path)
+            while name in file:  # two keys that read the same, as 0 and "0"
+                name += "'"
             dataset = file.create_dataset(name, data=bits)
             if dtype:
                 dataset.attrs["dtype"] = dtype
