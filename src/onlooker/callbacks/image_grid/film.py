@@ -19,8 +19,8 @@ from onlooker.core.atomic_file import AtomicFile
 from .pixels import Pixels
 
 STRIP_FRAMES = 24
-STRIP_COLUMNS = 6
-STRIP_FRAME_SIDE = 240
+STRIP_COLUMNS = 8
+STRIP_FRAME_SIDE = 200
 """The strip holds so many frames at most, so many beside each other, each of at most so many pixels a side."""
 
 GIF_FRAMES = 120
@@ -60,8 +60,8 @@ def write_strip(frames: Sequence[Frame], path: str | os.PathLike[str]) -> None:
     """
     chosen = choose_evenly(frames, STRIP_FRAMES)
     card = _Card(chosen, STRIP_FRAME_SIDE)
-    columns = min(len(chosen), STRIP_COLUMNS)
-    rows = math.ceil(len(chosen) / columns)
+    rows = math.ceil(len(chosen) / STRIP_COLUMNS)
+    columns = math.ceil(len(chosen) / rows)
     width, height = card.width + _GAP, card.height + _GAP
     strip = Image.new(card.mode, (columns * width + _GAP, rows * height + _GAP))
     for index, frame in enumerate(chosen):

@@ -30,14 +30,14 @@ def test_a_png_is_what_was_drawn(tmp_path):
 
 
 def test_the_strip_shows_the_frames_in_reading_order(tmp_path):
-    values = [50, 90, 130, 170, 200, 220, 240]  # one more than fits beside each other
+    values = [50, 70, 90, 110, 130, 150, 170, 190, 210]  # one more than fits beside each other: rows of five and four
     write_strip(make_frames(tmp_path, values), tmp_path / "strip.png")
     with Image.open(tmp_path / "strip.png") as image:
         strip = np.asarray(image)
     gap, side, height = 6, 200, 222
-    assert strip.shape == (2 * (height + gap) + gap, 6 * (side + gap) + gap)
+    assert strip.shape == (2 * (height + gap) + gap, 5 * (side + gap) + gap)
     for index, value in enumerate(values):
-        top, left = gap + index // 6 * (height + gap), gap + index % 6 * (side + gap)
+        top, left = gap + index // 5 * (height + gap), gap + index % 5 * (side + gap)
         assert (strip[top : top + side, left : left + side] == value).all()
         band = strip[top + side : top + height, left : left + side]
         assert band.max() > 200, "the caption is written"
@@ -48,9 +48,9 @@ def test_a_long_strip_shows_a_choice_made_smaller(tmp_path):
     values = np.linspace(1, 255, 100).astype(np.uint8)
     write_strip(make_frames(tmp_path, values, side=300), tmp_path / "strip.png")
     with Image.open(tmp_path / "strip.png") as image:
-        assert image.size == (6 * 246 + 6, 4 * (240 + 22 + 6) + 6)
+        assert image.size == (8 * 206 + 6, 3 * (200 + 22 + 6) + 6)
         assert image.getpixel((6, 6)) == 1
-        assert image.getpixel((5 * 246 + 6, 3 * 268 + 6)) == 255
+        assert image.getpixel((7 * 206 + 6, 2 * 228 + 6)) == 255
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
