@@ -1,0 +1,199 @@
+"""`onlooker` on the command line: `demo`, `hosts`.
+
+Owns arguments, exit codes, and the words that are printed around a command. The GAN is in `examples/gan_digits`, the
+look of the table of hosts in `host_table`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import onlooker as ol
+from onlooker.core.errors import OnlookerError, missing_extra
+
+DONE, REFUSED, INTERRUPTED = 0, 2, 130
+"""Exit codes: 2 for what the user can mend, as argparse has it; 130 after Ctrl-C, as shells have it."""
+
+DRAWINGS = 15
+"""How many times the demo draws, if nothing else is asked for."""
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "torch": "torch"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code.
+
+    Args:
+        arguments: those after the program's name; None for what it was called with.
+    """
+    given = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = given.run
+    try:
+        code = run(given)
+        sys.stdout.flush()
+        return code
+    except OnlookerError as error:
+        return _refuse(f"onlooker {given.command}: {error}")
+    except KeyboardInterrupt:
+        return _refuse(f"onlooker {given.command}: interrupted", INTERRUPTED)
+    except BrokenPipeError:  # `onlooker hosts | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def demo(given: argparse.Namespace) -> int:
+    """Train a GAN on handwritten digits, and say at the end how it went and where the pictures are.
+
+    Raises:
+        OnlookerError: the directory cannot be written, or the extra is not installed.
+    """
+    from onlooker.callbacks.image_grid.directory import prepare_directory
+
+    every = given.every or max(1, given.epochs // DRAWINGS)
+    if every > given.epochs:
+        return _refuse(f"onlooker demo: --every {every} is more than --epochs {given.epochs}: nothing would be drawn")
+    prepare_directory(given.directory)
+    train = _load_demo()
+    print(
+        f"A GAN learns to write digits: {given.epochs} epochs, a picture every {every}, seed {given.seed}", flush=True
+    )
+    witness = _Witness()
+    try:
+        train(given.epochs, every, given.directory, given.seed, callbacks=[witness])
+    except KeyboardInterrupt:
+        if not witness.has_begun:
+            raise
+        print(witness.summary(given.directory))
+        return INTERRUPTED
+    print(witness.summary(given.directory))
+    return DONE
+
+
+def hosts(given: argparse.Namespace) -> int:
+    """Print what each host gives."""
+    from rich.console import Console
+
+    from onlooker.host_table import as_json, find_declarations, print_hosts
+
+    declarations = find_declarations()
+    if given.json:
+        print(as_json(declarations))
+    else:
+        console = Console()
+        with console.capture() as captured:
+            print_hosts(declarations, console)
+        print(captured.get(), end="")
+    return DONE
+
+
+class _Witness(ol.Callback):
+    """Sees how a training goes, to tell of it afterwards, whatever became of it."""
+
+    _begun_at_s: float | None = None
+    _epochs = 0
+
+    @property
+    def has_begun(self) -> bool:
+        return self._begun_at_s is not None
+
+    def on_train_begin(self, logs: ol.Logs | None = None) -> None:
+        self._begun_at_s = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: ol.Logs | None = None) -> None:
+        if self.run.outcome is None:  # else it was cut off
+            self._epochs = epoch + 1
+
+    def summary(self, directory: Path) -> str:
+        """Return why the run ended, how long it took, and where the pictures are."""
+        run = self.run
+        why = f" ({run.reason})" if run.reason else ""
+        duration_s = time.monotonic() - (self._begun_at_s or 0.0)
+        lines = [f"{run.outcome}{why}: {_counted(self._epochs, 'epoch')} in {duration_s:.0f} s"]
+        for grid in run.callbacks:
+            if isinstance(grid, ol.callbacks.ImageGrid):
+                lines.append(f"{_counted(len(grid.drawings), 'picture')} in {directory}, and the film of them:")
+                lines += [f"  {path}" for path in (grid.strip_path, grid.gif_path) if path is not None]
+        return "\n".join(lines)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _load_demo() -> Callable[..., None]:
+    """Return the function that trains.
+
+    Raises:
+        MissingExtraError: a package that the demo needs is not installed.
+    """
+    try:
+        import torch
+
+        from onlooker.examples.gan_digits import train
+    except ModuleNotFoundError as error:
+        distribution = _DISTRIBUTIONS.get((error.name or "").partition(".")[0])
+        if distribution is None:
+            raise
+        raise missing_extra("demo", distribution) from error
+    # Nets as small as these gain nothing from a second thread, and with one the seed decides every bit.
+    torch.set_num_threads(1)
+    return train
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(REFUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="onlooker", description="The callback system for every training loop.")
+    parser.add_argument("--version", action="version", version=f"onlooker {ol.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+
+    command = commands.add_parser("demo", help="train a GAN on handwritten digits, and keep the pictures that it draws")
+    command.set_defaults(run=demo)
+    command.add_argument("--epochs", type=_whole(1), default=120, help="how long to train (default: %(default)s)")
+    command.add_argument(
+        "--every", type=_whole(1), help=f"epochs between pictures (default: about {DRAWINGS} pictures)"
+    )
+    command.add_argument(
+        "--directory", type=Path, default=Path("onlooker-demo"), help="where the pictures go (default: %(default)s)"
+    )
+    command.add_argument("--seed", type=_whole(0), default=0, help="the same gives the same (default: %(default)s)")
+
+    command = commands.add_parser("hosts", help="show what each host gives to callbacks")
+    command.set_defaults(run=hosts)
+    command.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers that refuses what is less, or too long to be meant."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number < 2**63:
+            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, not {text!r}")
+        return number
+
+    return read
+
+
+def _refuse(message: str, code: int = REFUSED) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The table of hosts in a terminal: what each gives, from what it says of itself.
+
+Owns the look; the facts are in `hosts/declared`, from which `docs/reference/hosts.md` is made too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from onlooker.core.declaration import ABILITIES, ABSENT, EMULATED, NATIVE, Declaration
+from onlooker.core.hooks import HOOKS
+from onlooker.hosts import declared
+
+ORDER = ("loop", "trainer")
+"""The modules of our own hosts, which come first; the others follow by name."""
+
+_WIDE = 140
+"""So many columns of the terminal are room enough for the meanings."""
+
+_STYLES = {NATIVE: "green", EMULATED: "yellow", ABSENT: "red"}
+
+
+def find_declarations() -> list[Declaration]:
+    """Return every host's declaration, our own first."""
+    names = [module.name for module in pkgutil.iter_modules(declared.__path__)]
+    names.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    modules = [importlib.import_module(f"{declared.__name__}.{name}") for name in names]
+    return [value for module in modules for value in vars(module).values() if isinstance(value, Declaration)]
+
+
+def as_json(hosts: list[Declaration]) -> str:
+    """Return all that the hosts say, for programs: a list of objects as `Declaration.as_dict` makes them."""
+    return json.dumps([host.as_dict() for host in hosts], indent=2, ensure_ascii=False)
+
+
+def print_hosts(hosts: list[Declaration], console: Console) -> None:
+    """Print how each host is used, the table, and the reasons and limits behind it.
+
+    Hooks that are native everywhere share one row. What the abilities mean stands beside them where there is room.
+    """
+    for host in hosts:
+        tested = f"  (tested: {host.tested})" if host.tested else ""
+        console.print(Text.assemble((host.name, "bold"), tested))
+        console.print(_indented(Text(host.use)))
+    console.print(_table(hosts, has_meanings=console.width >= _WIDE))
+    for name in (*HOOKS, *ABILITIES):
+        lines = list(_reasons(name, hosts))
+        if lines:
+            console.print(Text(name, "bold"))
+        for line in lines:
+            console.print(_indented(line))
+
+
+def _table(hosts: list[Declaration], has_meanings: bool) -> Table:
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table.add_column("", no_wrap=True)
+    if has_meanings:
+        table.add_column("")
+    for host in hosts:
+        table.add_column(host.name)
+
+    def add_row(name: str, meaning: str, levels: list[str]) -> None:
+        cells = [Text(level, _STYLES[level]) for level in levels]
+        table.add_row(name, *([meaning] if has_meanings else []), *cells)
+
+    special = [hook for hook in HOOKS if any(host.hooks[hook].level != NATIVE for host in hosts)]
+    others = len(HOOKS) - len(special)
+    if others:
+        add_row(f"the other {others} hooks" if special else f"all {others} hooks", "", [NATIVE] * len(hosts))
+    for hook in special:
+        add_row(hook, "", [host.hooks[hook].level for host in hosts])
+    for ability, meaning in ABILITIES.items():
+        add_row(ability, meaning.removeprefix(f"{ability}: "), [host.abilities[ability].level for host in hosts])
+    return table
+
+
+def _reasons(name: str, hosts: list[Declaration]) -> Iterator[Text]:
+    """Yield what a user has to know of a hook or an ability; hosts that say the same share a line."""
+    who: dict[tuple[str, str], list[str]] = {}
+    for host in hosts:
+        support = host.hooks.get(name) or host.abilities[name]
+        if support.reason:
+            who.setdefault((support.level, support.reason), []).append(host.name)
+    for (level, reason), names in who.items():
+        yield Text.assemble(", ".join(names), ": ", (level, _STYLES[level]), f": {reason}")
+
+
+def _indented(text: Text) -> Padding:
+    return Padding(text, (0, 0, 0, 2))
