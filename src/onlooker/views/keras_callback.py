@@ -111,7 +111,7 @@ class KerasCallback(Callback):
             state: dict[str, Any] = own()
             return state
         return {
-            f"{number}.{name}": getattr(member, name)
+            f"{number}.{name}": _portable(getattr(member, name))
             for number, (member, row) in enumerate(zip(self._members, self._rows, strict=True))
             for name in row.state
             if hasattr(member, name)
@@ -125,7 +125,7 @@ class KerasCallback(Callback):
             return
         for key, value in state.items():
             number, _, name = key.partition(".")
-            setattr(self._members[int(number)], name, value)
+            setattr(self._members[int(number)], name, _from_portable(value))
 
     def _stage_relay(self, hook: str, method: Callable[..., None] | None) -> Callable[..., None]:
         stage, is_begin = HOOKS[hook].stage, hook == HOOKS[hook].begin
@@ -244,6 +244,25 @@ def _overridden(keras_callback: Any, hook: str) -> Callable[..., None] | None:
         if method is not None and not getattr(method, "_is_default", False):
             return method  # type: ignore[no-any-return]
     return None
+
+
+def _portable(value: Any) -> Any:
+    """Return a value for a checkpoint, which holds plain data only: an array becomes its bytes."""
+    if isinstance(value, np.ndarray):
+        return {"dtype": value.dtype.str, "shape": value.shape, "bytes": value.tobytes()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {name: _portable(part) for name, part in value.items()}
+    return [_portable(part) for part in value] if isinstance(value, list) else value
+
+
+def _from_portable(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"dtype", "shape", "bytes"}:
+        return np.frombuffer(value["bytes"], value["dtype"]).reshape(value["shape"]).copy()
+    if isinstance(value, dict):
+        return {name: _from_portable(part) for name, part in value.items()}
+    return [_from_portable(part) for part in value] if isinstance(value, list) else value
 
 
 def _plain_logs(logs: Any) -> dict[str, Any]:

@@ -51,6 +51,8 @@ Where a callback is refused, that happens when it is attached, with the reason a
 
 - As Keras calls them: `set_model`, then `set_params`, then the hooks, with plain dicts of floats as logs, sorted by
   name. What a callback adds to the logs, the later callbacks see, Onlooker's too.
+- `self.params` is Keras' dict. `epochs` is 0 where nobody knows how many there will be, and `steps` None until the
+  first batch.
 - Only the hooks that are overridden are called, so a callback of epochs costs nothing in a batch.
 - `on_error` and `when`, as attributes of the callback or its class, mean what they mean in an `onlooker.Callback`; so
   does a trigger above a hook. Messages name the Keras class.

@@ -76,21 +76,24 @@ def fit_keras(model, callbacks, epochs, data=None, with_test=True):
     )
 
 
-def fit_loop(module, optimizer, callbacks, epochs, data=None, with_test=True, each_batch=lambda epoch, batch: None):
+def fit_loop(module, optimizer, callbacks, epochs, data=None, with_test=True):
     data = data or Data()
     with ol.Loop(module, optimizer, callbacks=callbacks) as loop:
-        for epoch in loop.epochs(epochs):
-            for batch, (x, y) in enumerate(loop.train(batches(data.x, data.y))):
-                outputs = module(x)
-                loss = torch.nn.functional.cross_entropy(outputs, y)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                loop.log(loss=loss, accuracy=(outputs.argmax(1) == y).float().mean())
-                each_batch(epoch, batch)
+        for _ in loop.epochs(epochs):
+            for x, y in loop.train(batches(data.x, data.y)):
+                train_step(loop, module, optimizer, x, y)
             if with_test:
                 test_loop(loop, module, data)
     return loop
+
+
+def train_step(loop, module, optimizer, x, y):
+    outputs = module(x)
+    loss = torch.nn.functional.cross_entropy(outputs, y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    loop.log(loss=loss, accuracy=(outputs.argmax(1) == y).float().mean())
 
 
 def test_loop(loop, module, data):

@@ -10,7 +10,18 @@ import keras
 import numpy as np
 import pytest
 import torch
-from tests.unit.views.keras_twins import Data, as_keras, fit_keras, fit_loop, make_keras, make_torch, weights_of
+from tests.unit.views.keras_twins import (
+    Data,
+    as_keras,
+    batches,
+    fit_keras,
+    fit_loop,
+    make_keras,
+    make_torch,
+    test_loop,
+    train_step,
+    weights_of,
+)
 
 import onlooker as ol
 from onlooker.views.keras_facade import load_weights
@@ -448,6 +459,21 @@ def test_swap_ema_weights_ends_with_the_average_when_stopped_early():
     np.testing.assert_array_equal(weights_of(again)[0], weights_of(module)[0])
 
 
+def test_swap_ema_weights_where_nobody_knows_the_last_epoch():
+    class Stops(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            assert self.params["epochs"] == 0
+            self.model.stop_training = epoch == 2
+
+    trained = []
+    for epochs, stops in ((3, []), (None, [Stops()])):
+        module, optimizer = make_torch()
+        optimizer.use_ema = True
+        fit_loop(module, optimizer, [callbacks.SwapEMAWeights(swap_on_epoch=True), *stops], epochs)
+        trained.append(weights_of(module))
+    np.testing.assert_array_equal(trained[0][0], trained[1][0])
+
+
 def test_swap_ema_weights_goes_on_after_a_restore(tmp_path):
     def train(interrupts):
         module, optimizer = make_torch()
@@ -517,3 +543,33 @@ def test_lambda_callback():
     there, here = run_both(make, 2)
     assert here[1][0].calls == there[1][0].calls
     assert len(here[1][0].calls) == 13
+
+
+def test_a_resumed_run_goes_on_with_what_the_callbacks_remember(tmp_path):
+    """`run.save` and `Loop(resume=...)`: patience, best value and best weights are not forgotten."""
+
+    class Saves(ol.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 2:
+                self.run.save(tmp_path / "run.pt")
+
+    def make():
+        return [
+            callbacks.EarlyStopping(patience=3, restore_best_weights=True),
+            callbacks.ReduceLROnPlateau(patience=2, factor=0.5),
+            callbacks.History(),
+        ]
+
+    whole, (module, optimizer) = make(), make_torch()
+    fit_loop(module, optimizer, [*whole, Saves()], 12)
+    assert whole[0].best_epoch < 2 < whole[0].stopped_epoch, "the best epoch is before the file, the stop after it"
+    resumed, (again, fresh), data = make(), make_torch(), Data()
+    with ol.Loop(again, fresh, callbacks=[*resumed, Saves()], resume=tmp_path / "run.pt") as loop:
+        for _ in loop.epochs(12):
+            for x, y in loop.train(batches(data.x, data.y)):
+                train_step(loop, again, fresh, x, y)
+            test_loop(loop, again, data)
+    assert resumed[0].stopped_epoch == whole[0].stopped_epoch
+    assert resumed[0].best_epoch == whole[0].best_epoch
+    assert resumed[2].history == whole[2].history
+    assert_equal(again.state_dict(), module.state_dict())
