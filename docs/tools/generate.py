@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .api_page import make_api_page
 from .host_tables import make_host_page, make_readme_table
+from .keras_callbacks_page import make_page as make_keras_page
 from .timeline import draw_timeline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,7 @@ FILES = {
     "README.md": make_readme,
     "docs/reference/hosts.md": make_host_page,
     "docs/reference/api.md": make_api_page,
+    "docs/reference/keras-callbacks.md": make_keras_page,
     "docs/pictures/timeline.svg": draw_timeline,
 }
 """Each made file, and what makes it."""

@@ -524,6 +524,7 @@ def test_progbar_logger_learns_the_number_of_batches():
     with redirect_stdout(io.StringIO()) as out:
         fit_loop(*make_torch(), [bar], 2)
     assert "1/3" in out.getvalue()
+    assert "Unknown" not in out.getvalue()
     assert bar.target == 3
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import pytest
 import torch
+from docs.tools.keras_callbacks_page import make_page
 from tests.unit.views.keras_twins import fit_loop, make_torch, weights_of
 
 import onlooker as ol
@@ -18,7 +19,6 @@ from onlooker.core.errors import AttachError
 from onlooker.views.keras_callback import adapt
 from onlooker.views.keras_direction import find_direction
 from onlooker.views.keras_facade import load_weights
-from onlooker.views.keras_page import make_page
 from onlooker.views.keras_table import PARTLY, REFUSED, ROWS, TESTED, WORKS, find_row
 
 callbacks = keras.callbacks
@@ -247,7 +247,7 @@ def test_the_attributes_in_a_rows_state_exist(tmp_path):
 
 
 def test_the_page_is_up_to_date():
-    assert PAGE.read_text("utf-8") == make_page(), "run: python -m onlooker.views.keras_page > " + str(PAGE)
+    assert PAGE.read_text("utf-8") == make_page(), "run: python -m docs.tools.generate"
 
 
 def test_the_page_names_every_row_and_says_nothing_that_is_not_filled_in():

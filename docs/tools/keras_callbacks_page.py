@@ -1,21 +1,18 @@
-"""The page of the documentation about Keras' callbacks, made from the table and the facade.
-
-Write it anew with `python -m onlooker.views.keras_page > docs/reference/keras-callbacks.md`.
-"""
+"""The page about Keras' callbacks on a foreign model, made from the table and the facade in `onlooker.views`."""
 
 from __future__ import annotations
 
 import inspect
 from typing import TYPE_CHECKING
 
-from .keras_facade import REFUSED, KerasFacade
-from .keras_table import ROWS, TESTED, WORKS
+from onlooker.views.keras_facade import REFUSED, KerasFacade
+from onlooker.views.keras_table import ROWS, TESTED, WORKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PAGE = """\
-<!-- Made by `python -m onlooker.views.keras_page` from src/onlooker/views/keras_table.py: change that, not this. -->
+<!-- Made by `python -m docs.tools.generate` from src/onlooker/views/keras_table.py: change that, not this. -->
 
 # Keras' callbacks on a model that is not Keras'
 
@@ -25,14 +22,38 @@ beside Onlooker's:
 ```python
 import os
 
-os.environ["KERAS_BACKEND"] = "torch"  # before Keras is imported, unless TensorFlow is installed
+os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is imported
 
 import keras
+import torch
+
 import onlooker as ol
 
-stopping = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
-with ol.Loop(module, optimizer, callbacks=[stopping]) as loop:
-    ...
+torch.manual_seed(0)
+module = torch.nn.Linear(4, 1)
+optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+inputs = torch.randn(96, 4)
+targets = inputs.sum(dim=1, keepdim=True) + torch.randn(96, 1)
+train_set, test_set = torch.arange(72).split(12), torch.arange(72, 96).split(12)
+
+stopping = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+best = keras.callbacks.ModelCheckpoint("best.weights.h5", save_weights_only=True, save_best_only=True)
+with ol.Loop(module, optimizer, callbacks=[stopping, best]) as loop:
+    for epoch in loop.epochs(100):
+        for batch in loop.train(train_set):
+            loss = (module(inputs[batch]) - targets[batch]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loop.log(loss=loss)
+        for batch in loop.test(test_set):
+            loop.log(loss=(module(inputs[batch]) - targets[batch]).square().mean())
+
+print(loop.run.outcome, "by", loop.run.stopped_by)
+```
+
+```text
+stopped by EarlyStopping
 ```
 
 Keras itself needs a backend to be imported, and takes TensorFlow unless `KERAS_BACKEND` says otherwise; without
@@ -87,7 +108,13 @@ was written for, and no Keras model:
 ```python
 from onlooker.views.keras_facade import load_weights
 
-load_weights("best.weights.h5", module)
+again = torch.nn.Linear(4, 1)
+load_weights("best.weights.h5", again)
+print(torch.equal(again.weight, module.weight))
+```
+
+```text
+True
 ```
 """
 
@@ -126,7 +153,3 @@ def make_table() -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-if __name__ == "__main__":
-    print(make_page(), end="")
