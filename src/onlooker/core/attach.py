@@ -111,6 +111,16 @@ def heard_hooks(callback: Callback) -> dict[str, Callable[..., None]]:
     return {hook: found[hook] for hook in HOOKS if hook in found}
 
 
+def nearest_hook(name: str) -> str | None:
+    """Return the hook that somebody may have meant by a name, or None where none is like it.
+
+    Example:
+        >>> nearest_hook("on_epoch_ends"), nearest_hook("on_fit_begin"), nearest_hook("on_air")
+        ('on_epoch_end', 'on_train_begin', None)
+    """
+    return FOREIGN_NAMES.get(name) or nearest(name, HOOKS, cutoff=0.75)
+
+
 def find_trigger(callback: Callback, hook: str, method: Callable[..., None]) -> Trigger | None:
     """Return the trigger above a hook, or None, refusing one that can have no effect there.
 
@@ -152,7 +162,7 @@ def _names_like_hooks(callback: Callback) -> Iterator[str]:
 
 
 def _check_spelling(name: str, attribute: str) -> None:
-    guess = FOREIGN_NAMES.get(attribute) or nearest(attribute, HOOKS, cutoff=0.75)
+    guess = nearest_hook(attribute)
     if guess:
         raise AttachError(
             f"{name}.{attribute} is no hook and would never be called; did you mean {guess}? "
@@ -185,6 +195,8 @@ def _problem_by_code(method: Any, function: Any, code: Any, expected: tuple[str,
     required_keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     missing = [key for key in required_keywords if key not in (function.__kwdefaults__ or {})]
     required = len(names) - len(function.__defaults__ or ())
+    if code.co_name == "<lambda>" and "logs" not in names and required <= len(expected) <= len(names):
+        names = expected  # short names are what a lambda is for
     return _problem(names, required, bool(code.co_flags & _VARIABLE_POSITIONAL), missing, expected)
 
 
