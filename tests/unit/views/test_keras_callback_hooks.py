@@ -346,3 +346,36 @@ def test_zero_dimensional_arrays_become_floats():
     fit_loop(*make_torch(), [Adds(), sees], 1)
     assert (sees.logs["numpy"], sees.logs["torch"], sees.logs["text"]) == (1.5, 2.5, "word")
     assert type(sees.logs["numpy"]) is type(sees.logs["torch"]) is float
+
+
+def test_when_the_model_is_set():
+    class Asks(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.calls = []
+
+        def set_model(self, model):
+            super().set_model(model)
+            self.calls.append("set_model")
+
+        def on_train_begin(self, logs=None):
+            assert self.model is not None
+            assert self.params["epochs"] == 2
+            self.calls.append("on_train_begin")
+
+        def on_test_begin(self, logs=None):
+            assert self.model is not None
+            self.calls.append("on_test_begin")
+
+    there, here = Asks(), Asks()
+    data, model = Data(), make_keras()
+    fit_keras(model, [there], 2)
+    model.evaluate(data.x_test, data.y_test, batch_size=BATCH, callbacks=[there], verbose=0)
+    module, optimizer = make_torch()
+    with ol.Loop(module, optimizer, callbacks=[here]) as loop:
+        for _ in loop.epochs(2):
+            for _ in loop.train([1]):
+                pass
+            test_loop(loop, module, data)
+        test_loop(loop, module, data)
+    assert here.calls == there.calls
