@@ -16,6 +16,7 @@ import string
 import types
 
 import pytest
+
 from onlooker.core.errors import MissingLogError
 from onlooker.core.logs import DeviceValue, LazyLogs, Logs, combine, fetch_together
 
@@ -80,7 +81,7 @@ READINGS = {
     "dict(**)": lambda logs: dict(**logs),
     "{**}": lambda logs: {**logs},
     "f(**)": lambda logs: capture(**logs),
-    "f(**, **)": lambda logs: capture(**logs, **{}),
+    "f(**, **)": lambda logs: capture(**logs),
     "|": lambda logs: logs | {},
     "| from the right": lambda logs: {} | logs,
     "| between two": lambda logs: logs | Logs(),
@@ -125,7 +126,7 @@ READINGS = {
         "{{'loss': {loss}, 'accuracy': {accuracy}, 'epoch_value': {epoch_value}}}".format(**logs)
     ),
     "format with an index": lambda logs: {name: float(f"{{0[{name}]}}".format(logs)) for name in PLAIN},
-    "%": lambda logs: eval("{'loss': %(loss)s, 'accuracy': %(accuracy)f, 'epoch_value': %(epoch_value)g}" % logs),
+    "%": lambda logs: eval("{'loss': %(loss)s, 'accuracy': %(accuracy)f, 'epoch_value': %(epoch_value)g}" % logs),  # noqa: UP031
     "Template": lambda logs: {name: float(string.Template(f"${name}").substitute(logs)) for name in PLAIN},
     "eval's locals": lambda logs: {name: eval(name, {}, logs) for name in PLAIN},
     "OrderedDict": lambda logs: dict(collections.OrderedDict(logs)),
@@ -167,13 +168,13 @@ def test_the_batch_is_read_the_same_ways(library, read):
 
 
 COMPARISONS = {
-    "== a dict": lambda logs: logs == PLAIN,
-    "a dict ==": lambda logs: PLAIN == logs,
-    "== itself plain": lambda logs: logs == Logs(PLAIN),
-    "not !=": lambda logs: not logs != PLAIN,
-    "a dict not !=": lambda logs: not PLAIN != logs,
-    "!= another": lambda logs: logs != {**PLAIN, "loss": 9.0},
-    "not == another": lambda logs: not logs == {**PLAIN, "loss": 9.0},
+    "== a dict": lambda logs: operator.eq(logs, PLAIN),
+    "a dict ==": lambda logs: operator.eq(PLAIN, logs),
+    "== itself plain": lambda logs: operator.eq(logs, Logs(PLAIN)),
+    "not !=": lambda logs: not operator.ne(logs, PLAIN),
+    "a dict not !=": lambda logs: not operator.ne(PLAIN, logs),
+    "!= another": lambda logs: operator.ne(logs, {**PLAIN, "loss": 9.0}),
+    "not == another": lambda logs: not operator.eq(logs, {**PLAIN, "loss": 9.0}),
     "in a list": lambda logs: logs in [PLAIN],
     "within a list": lambda logs: [logs] == [PLAIN],
     "within a dict": lambda logs: {"a": logs} == {"a": PLAIN},

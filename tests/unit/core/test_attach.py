@@ -1,0 +1,512 @@
+"""Everything that is refused when it is attached, each with the nearest right name, and what is let through."""
+
+import functools
+import unittest.mock
+
+import pytest
+
+from onlooker.core.attach import POLICIES, check_callback, heard_hooks, listed
+from onlooker.core.callback import Callback
+from onlooker.core.declaration import Declaration, absent
+from onlooker.core.dispatch import Dispatcher
+from onlooker.core.errors import AttachError
+from onlooker.core.hooks import ALIASES, HOOKS, arguments
+from onlooker.core.run import Run
+from onlooker.core.trigger import after, at, before, every, when
+
+
+def make(**attributes):
+    return type("Watch", (Callback,), attributes)()
+
+
+def attach(callback):
+    return Dispatcher([callback])
+
+
+def refusal(callback):
+    with pytest.raises(AttachError) as caught:
+        attach(callback)
+    assert isinstance(caught.value, TypeError)
+    return str(caught.value)
+
+
+# What is passed.
+
+
+def test_a_class_instead_of_an_instance():
+    class Watch(Callback):
+        pass
+
+    assert refusal(Watch) == "Watch is a class; pass an instance: callbacks=[Watch()]"
+    assert "pass an instance" in refusal(int)
+
+
+@pytest.mark.parametrize("thing", [None, 3, "Watch", lambda epoch, logs: None, object()], ids=repr)
+def test_what_is_no_callback(thing):
+    message = refusal(thing)
+    assert "must be an onlooker.Callback" in message
+    assert type(thing).__name__ in message
+
+
+def test_a_duck_is_no_callback_but_is_told_what_to_do():
+    class Duck:
+        def on_epoch_end(self, epoch, logs=None):
+            pass
+
+    assert "derive its class from onlooker.Callback" in refusal(Duck())
+
+
+def test_the_list_forgotten():
+    for callbacks in (make(), {"a": make()}, "ab", 3):
+        with pytest.raises(AttachError, match=r"must be a list of callbacks.*callbacks=\[\.\.\.\]"):
+            Dispatcher(callbacks)
+
+
+def test_any_iterable_of_callbacks_will_do():
+    callbacks = [make(), make()]
+    assert listed(None) == []
+    for given in (callbacks, tuple(callbacks), iter(callbacks), (one for one in callbacks)):
+        assert listed(given) == callbacks
+    assert Dispatcher(None).callbacks == ()
+
+
+def test_the_same_instance_twice():
+    callback = make()
+    with pytest.raises(AttachError, match="the same instance of Watch was passed twice; pass it once, or make two"):
+        Dispatcher([callback, callback])
+    dispatcher = Dispatcher([callback])
+    with pytest.raises(AttachError, match="twice"):
+        dispatcher.add(callback)
+    Dispatcher([make(), make()])
+
+
+def test_equal_instances_are_not_the_same():
+    class Equal(Callback):
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+    assert len(Dispatcher([Equal(), Equal()]).callbacks) == 2
+
+
+def test_an_instance_in_two_live_runs():
+    callback = make()
+    dispatcher = Dispatcher([callback])
+    Dispatcher([callback])  # neither is under way: the later one has it
+    dispatcher = Dispatcher([callback])
+    dispatcher.run.is_live = True
+    with pytest.raises(AttachError, match=r"this instance of Watch is already in a run that is under way \(Run\("):
+        Dispatcher([callback])
+    dispatcher.run.is_live = False
+    Dispatcher([callback])
+
+
+def test_refused_at_the_start_when_another_run_has_taken_it_in_between():
+    callback = make()
+    first, second = Dispatcher([callback]), Dispatcher([callback])
+    second.run.is_live = True
+    with pytest.raises(AttachError, match="already in a run"):
+        first.claim()
+    second.run.is_live = False
+    first.claim()
+    assert callback.run is first.run
+
+
+# Settings.
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_policies_that_are_known(policy):
+    attach(make(on_error=policy))
+
+
+@pytest.mark.parametrize(
+    ("policy", "hint"),
+    [("rais", "did you mean 'raise'?"), ("warning", "did you mean 'warn'?"), ("Disable", "did you mean 'disable'?")],
+)
+def test_a_misspelled_policy_names_the_nearest(policy, hint):
+    message = refusal(make(on_error=policy))
+    assert message.startswith(f"Watch.on_error={policy!r} must be one of raise, warn, disable; ")
+    assert message.endswith(hint)
+
+
+@pytest.mark.parametrize("policy", [None, True, 3, "zzz", ("raise",)])
+def test_a_policy_like_none(policy):
+    assert "must be one of raise, warn, disable" in refusal(make(on_error=policy))
+
+
+def test_settings_on_the_instance_count():
+    callback = make()
+    callback.on_error = "nope"
+    assert "on_error='nope'" in refusal(callback)
+    callback = make()
+    callback.when = 5
+    assert "Watch.when=5 is no trigger; use for example when=onlooker.every(epochs=5)" in refusal(callback)
+
+
+@pytest.mark.parametrize("value", [5, "every", lambda run: True, every])
+def test_a_when_that_is_no_trigger(value):
+    callback = make()
+    callback.when = value
+    assert "is no trigger" in refusal(callback)
+
+
+@pytest.mark.parametrize(
+    ("needs", "words"),
+    [
+        (("gradient",), "did you mean 'gradients'?"),
+        (("xyz",), "known: params, logs"),
+        (("gradients",), "Watch needs 'gradients', which is absent in Elsewhere: for a test"),
+    ],
+)
+def test_needs_that_the_host_cannot_meet(needs, words):
+    host = Declaration("Elsewhere", use="", abilities={"gradients": absent("for a test")})
+    with pytest.raises(AttachError) as caught:
+        Dispatcher([make(needs=needs)], Run(host=host))
+    assert words in str(caught.value)
+
+
+def test_needs_that_are_met():
+    Dispatcher([make(needs=("gradients", "step"))])
+
+
+def test_what_is_refused_is_not_half_attached():
+    dispatcher = Dispatcher()
+    callback = make(on_epoch_begin=lambda self, epoch, logs=None: None, on_epoch_end=lambda self: None)
+    with pytest.raises(AttachError):
+        dispatcher.add(callback)
+    assert dispatcher.callbacks == ()
+    assert not any(dispatcher.listens(hook) for hook in HOOKS)
+
+
+# Spelling.
+
+MISSPELLED = {
+    "on_epoch_ends": "on_epoch_end",
+    "on_epoch_ended": "on_epoch_end",
+    "on_epochs_end": "on_epoch_end",
+    "on_epoch_start": "on_epoch_begin",
+    "on_epoch_beginning": "on_epoch_begin",
+    "on_epcoh_end": "on_epoch_end",
+    "on_Epoch_end": "on_epoch_end",
+    "on_train_batches_end": "on_train_batch_end",
+    "on_train_batch_ends": "on_train_batch_end",
+    "on_train_batch_start": "on_train_batch_begin",
+    "on_training_begin": "on_train_begin",
+    "on_train_start": "on_train_begin",
+    "on_training_end": "on_train_end",
+    "on_tests_end": "on_test_end",
+    "on_predict_batches_begin": "on_predict_batch_begin",
+    "on_prediction_end": "on_predict_end",
+    "on_fit_begin": "on_train_begin",
+    "on_fit_start": "on_train_begin",
+    "on_fit_end": "on_train_end",
+    "on_step_begin": "on_train_batch_begin",
+    "on_step_end": "on_train_batch_end",
+    "on_train_epoch_start": "on_epoch_begin",
+    "on_train_epoch_end": "on_epoch_end",
+    "on_validation_begin": "on_test_begin",
+    "on_validation_start": "on_test_begin",
+    "on_validation_end": "on_test_end",
+    "on_validation_batch_begin": "on_test_batch_begin",
+    "on_validation_batch_end": "on_test_batch_end",
+    "on_evaluate": "on_test_end",
+    "on_evaluate_begin": "on_test_begin",
+    "on_evaluate_end": "on_test_end",
+    "on_batch_ends": "on_batch_end",
+    "on_batch_start": "on_batch_begin",
+    "on_test_start": "on_test_begin",
+    "on_test_batch_start": "on_test_batch_begin",
+    "on_predict_start": "on_predict_begin",
+    "on_predict_batch_start": "on_predict_batch_begin",
+}
+
+
+@pytest.mark.parametrize("name", MISSPELLED)
+@pytest.mark.parametrize("where", ["class", "instance", "parent", "mixin"])
+def test_a_misspelled_hook_names_the_right_one(name, where):
+    def hook(self, *arguments):
+        pass
+
+    if where == "class":
+        callback = make(**{name: hook})
+    elif where == "instance":
+        callback = make()
+        setattr(callback, name, lambda *arguments: None)
+    elif where == "parent":
+        callback = type("Watch", (type("Parent", (Callback,), {name: hook}),), {})()
+    else:
+        callback = type("Watch", (type("Mixin", (), {name: hook}), Callback), {})()
+    message = refusal(callback)
+    assert message.startswith(f"Watch.{name} is no hook and would never be called; did you mean ")
+    assert f"did you mean {MISSPELLED[name]}? " in message
+
+
+@pytest.mark.parametrize("name", ["on_click", "on_picture", "on_error_again", "online", "on_", "_on_epoch_ends"])
+def test_methods_of_ones_own_are_let_be(name):
+    attach(make(**{name: lambda self: None}))
+
+
+def test_an_attribute_that_cannot_be_called_is_no_hook():
+    attach(make(on_epoch_ends=3))
+
+
+def test_every_foreign_name_leads_to_a_hook():
+    from onlooker.core.attach import FOREIGN_NAMES
+
+    assert set(FOREIGN_NAMES.values()) <= set(HOOKS)
+    assert not set(FOREIGN_NAMES) & set(HOOKS)
+
+
+# Arguments.
+
+
+def no_arguments(self): ...
+def only_logs(self, logs=None): ...
+def index_only(self, epoch): ...
+def both(self, epoch, logs): ...
+def both_default(self, epoch, logs=None): ...
+def other_index_name(self, number, logs=None): ...
+def three_with_default(self, epoch, logs=None, more=1): ...
+def three(self, epoch, logs, more): ...
+def wrong_name(self, epoch, log): ...
+def swapped(self, logs, epoch): ...
+def keyword_needed(self, epoch, logs, *, more): ...
+def keyword_optional(self, epoch, logs, *, more=1): ...
+def any_arguments(self, *arguments): ...
+def anything(self, *arguments, **named): ...
+def index_and_rest(self, epoch, *rest): ...
+def position_only(self, epoch, logs, /): ...
+def logs_keyword_only(self, epoch, *, logs=None): ...
+
+
+FITTING = [
+    both,
+    both_default,
+    other_index_name,
+    three_with_default,
+    keyword_optional,
+    any_arguments,
+    anything,
+    index_and_rest,
+    position_only,
+]
+UNFITTING = {
+    no_arguments: "takes (nothing), which is too few",
+    index_only: "takes (epoch), which is too few",
+    only_logs: "takes (logs), which is too few",
+    three: "takes (epoch, logs, more), which is 1 more than it is given",
+    wrong_name: "calls its parameter 'log' instead of 'logs'",
+    swapped: "calls its parameter 'epoch' instead of 'logs'",
+    keyword_needed: "needs the keyword more, which nobody gives",
+    logs_keyword_only: "takes (epoch), which is too few",
+}
+
+
+def dressings(function):
+    """Yield the ways in which a hook may be there: each has to be judged by its own arguments."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments, **named):
+        return function(*arguments, **named)
+
+    on_instance = make()
+    on_instance.on_epoch_end = function.__get__(on_instance)
+    partial = make()
+    partial.on_epoch_end = functools.partial(function, partial)
+    callable_object = make()
+    call = type("Call", (), {"__call__": function})()
+    callable_object.on_epoch_end = call
+    yield "method", make(on_epoch_end=function)
+    yield "wrapped", make(on_epoch_end=wrapped)
+    yield "on the instance", on_instance
+    yield "partial", partial
+    yield "callable object", callable_object
+    yield "classmethod", make(on_epoch_end=classmethod(function))
+    yield "staticmethod", make(on_epoch_end=staticmethod(functools.partial(function, None)))
+
+
+@pytest.mark.parametrize("function", FITTING, ids=lambda function: function.__name__)
+def test_arguments_that_fit(function):
+    for way, callback in dressings(function):
+        dispatcher = attach(callback)
+        assert dispatcher.listens("on_epoch_end"), way
+        dispatcher.on_epoch_end(0, {})
+
+
+@pytest.mark.parametrize("function", UNFITTING, ids=lambda function: function.__name__)
+def test_arguments_that_do_not_fit(function):
+    for way, callback in dressings(function):
+        message = refusal(callback)
+        assert (
+            message == f"Watch.on_epoch_end {UNFITTING[function]}; expected def on_epoch_end(self, epoch, logs=None)"
+        ), way
+
+
+@pytest.mark.parametrize("hook", [*HOOKS, *ALIASES])
+def test_a_wrong_arity_is_found_in_every_hook(hook):
+    expected = arguments(ALIASES.get(hook, hook))
+    message = refusal(make(**{hook: lambda self: None}))
+    assert message.startswith(
+        f"Watch.{hook} takes (nothing), which is too few; expected def {ALIASES.get(hook, hook)}("
+    )
+    if len(expected) == 1:
+        message = refusal(make(**{hook: lambda self, epoch, logs: None}))
+        assert "1 more than it is given" in message
+
+
+def test_a_plain_function_on_the_instance_has_no_self():
+    callback = make()
+    callback.on_epoch_end = lambda epoch, logs: seen.append((epoch, dict(logs)))
+    seen = []
+    attach(callback).on_epoch_end(3, {"loss": 1.0})
+    assert seen == [(3, {"loss": 1.0})]
+    callback = make()
+    callback.on_epoch_end = lambda self, epoch, logs: None
+    assert "1 more than it is given" in refusal(callback)
+
+
+def test_a_builtin_is_asked_for_its_arguments_too(capsys):
+    callback = make()
+    callback.on_train_end = print
+    attach(callback).on_train_end({"loss": 1.0})
+    assert capsys.readouterr().out == "{'loss': 1.0}\n"
+    callback = make()
+    callback.on_train_end = dict.fromkeys
+    assert "calls its parameter 'iterable' instead of 'logs'" in refusal(callback)
+
+
+async def asynchronous(self, epoch, logs=None): ...
+def generator(self, epoch, logs=None):
+    yield
+
+
+async def asynchronous_generator(self, epoch, logs=None):
+    yield
+
+
+@pytest.mark.parametrize("function", [asynchronous, generator, asynchronous_generator])
+def test_what_would_never_run_is_refused(function):
+    assert "is async or a generator; a hook must be a plain function" in refusal(make(on_epoch_end=function))
+
+
+@pytest.mark.parametrize("function", [asynchronous, generator])
+def test_what_would_never_run_is_refused_under_a_decorator_too(function):
+    @functools.wraps(function)
+    def wrapped(*arguments):
+        return function(*arguments)
+
+    callback = make(on_epoch_end=wrapped)
+    # The wrapper itself is a plain function and may well run what it wraps.
+    assert attach(callback).listens("on_epoch_end")
+
+
+@pytest.mark.parametrize("value", [None, 3, "x"])
+def test_a_hook_that_cannot_be_called(value):
+    message = refusal(make(on_epoch_end=value))
+    assert (
+        message == f"Watch.on_epoch_end={value!r} cannot be called; expected def on_epoch_end(self, epoch, logs=None)"
+    )
+
+
+def test_a_mock_on_the_instance_is_a_hook():
+    """A mock answers every question with something true, also whether it is a default hook or has a trigger."""
+    callback = make()
+    callback.on_epoch_end = unittest.mock.Mock()
+    attach(callback).on_epoch_end(2, {"loss": 0.5})
+    callback.on_epoch_end.assert_called_once_with(2, {"loss": 0.5})
+
+
+# Which hooks are heard.
+
+
+def test_only_what_is_overridden_is_heard():
+    assert heard_hooks(make()) == {}
+    for hook in HOOKS:
+        assert list(heard_hooks(make(**{hook: lambda self, *arguments: None}))) == [hook]
+
+
+def test_a_hook_that_calls_super_is_heard_and_the_parents_too():
+    class Parent(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+
+    class Child(Parent):
+        def on_train_end(self, logs=None):
+            super().on_train_end(logs)
+
+    assert list(heard_hooks(Child())) == ["on_train_end", "on_epoch_end"]
+
+
+def test_a_hook_given_back_its_default_is_not_heard():
+    class Parent(Callback):
+        def on_epoch_end(self, epoch, logs=None): ...
+
+    assert heard_hooks(type("Child", (Parent,), {"on_epoch_end": Callback.on_epoch_end})()) == {}
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_keras_older_names_are_heard_and_the_newer_name_wins(alias):
+    seen = []
+    older = make(**{alias: lambda self, batch, logs=None: seen.append("older")})
+    assert list(heard_hooks(older)) == [ALIASES[alias]]
+    both_names = make(
+        **{
+            alias: lambda self, batch, logs=None: seen.append("older"),
+            ALIASES[alias]: lambda self, batch, logs=None: seen.append("newer"),
+        }
+    )
+    getattr(attach(both_names), ALIASES[alias])(0)
+    assert seen == ["newer"]
+
+
+def test_check_callback_lets_a_good_one_through():
+    assert check_callback(make(on_epoch_end=both_default, when=every(epochs=2), on_error="warn")) is None
+
+
+# Triggers.
+
+
+@pytest.mark.parametrize("hook", [hook for hook, scope in HOOKS.items() if scope.index is None])
+def test_a_trigger_above_a_hook_that_always_comes(hook):
+    function = every(epochs=2)(lambda self, logs=None: None)
+    message = refusal(make(**{hook: function}))
+    assert message.startswith(f"Watch.{hook} has the trigger every(epochs=2) above it, but {hook} always comes: ")
+
+
+@pytest.mark.parametrize("trigger", [every(batches=2), at(batches=1), after(batches=1), before(batches=1)], ids=repr)
+@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end"])
+def test_a_trigger_on_batches_above_an_epoch_hook(trigger, hook):
+    function = trigger(lambda self, epoch, logs=None: None)
+    assert f"Watch.{hook}: {trigger!r} can never pass there" in refusal(make(**{hook: function}))
+    plain = make(**{hook: lambda self, epoch, logs=None: None}, when=trigger)
+    assert "can never pass there" in refusal(plain)
+    assert "can never pass there" in refusal(make(**{hook: lambda self, epoch, logs=None: None}, when=~trigger))
+    combined = make(**{hook: lambda self, epoch, logs=None: None}, when=trigger | every(epochs=1))
+    assert "can never pass there" in refusal(combined)
+
+
+@pytest.mark.parametrize("trigger", [every(steps=2), at(steps=1)], ids=repr)
+@pytest.mark.parametrize(
+    "hook",
+    ["on_epoch_begin", "on_test_batch_begin", "on_test_batch_end", "on_predict_batch_begin", "on_predict_batch_end"],
+)
+def test_a_trigger_on_the_change_of_the_step_where_it_cannot_change(trigger, hook):
+    function = trigger(lambda self, index, logs=None: None)
+    assert "can never pass there" in refusal(make(**{hook: function}))
+
+
+@pytest.mark.parametrize("trigger", [after(steps=2), before(steps=1)], ids=repr)
+def test_a_trigger_on_the_value_of_the_step_goes_anywhere(trigger):
+    for hook, scope in HOOKS.items():
+        if scope.index is not None:
+            attach(make(**{hook: trigger(lambda self, index, logs=None: None)}))
+
+
+def test_a_whole_callback_with_a_trigger_may_have_hooks_that_always_come():
+    attach(make(when=every(epochs=2), on_train_begin=lambda self, logs=None: None))
+
+
+def test_when_on_a_callback_without_hooks():
+    attach(make(when=when(lambda run: True)))
