@@ -1,0 +1,1 @@
+"""What each host says of itself: one file for each, plain data, readable without the host's framework."""
