@@ -6,6 +6,7 @@ Owns the order of the page. How a docstring becomes Markdown is `docstrings`' bu
 from __future__ import annotations
 
 import inspect
+import re
 from typing import TYPE_CHECKING, Any
 
 import onlooker
@@ -29,6 +30,7 @@ HEAD = """\
 Everything public, from the docstrings. `ol` stands for `import onlooker as ol`.
 """
 
+LONGEST_LINE = 100
 HOST_MAKERS = "For who writes a host"
 
 
@@ -87,7 +89,7 @@ def _entry(name: str, value: Any) -> str:
             f"`{base.__name__}`" for base in value.__bases__ if base not in (Exception, errors.OnlookerError)
         )
         return f"### `{name}`\n\n{value.__doc__}" + (f" It is also a {others}." if others else "") + "\n"
-    parts = [f"### `{name}`", f"```text\n{short}{_arguments(value)}\n```", to_markdown(value.__doc__ or "")]
+    parts = [f"### `{name}`", f"```text\n{_wrapped(short + _arguments(value))}\n```", to_markdown(value.__doc__ or "")]
     if inspect.isclass(value):
         parts += _members(value)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -109,6 +111,15 @@ def _members(kind: type) -> list[str]:
             head = f"#### `{kind.__name__}.{name}{_arguments(function, member)}`"
             parts.append(f"{head}\n\n{to_markdown(function.__doc__ or '')}")
     return parts
+
+
+def _wrapped(call: str) -> str:
+    """Put each argument on a line of its own where one line would be too long to read."""
+    if len(call) <= LONGEST_LINE:
+        return call
+    name, _, inner = call.removesuffix(")").partition("(")
+    arguments = re.split(r", (?![^(\[{]*[)\]}])", inner)  # not within a default
+    return f"{name}(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
 
 
 def _arguments(value: Any, member: Any = None) -> str:

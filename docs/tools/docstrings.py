@@ -10,7 +10,7 @@ import re
 
 SECTION = re.compile(r"^(Args|Arguments|Attributes|Raises|Returns|Yields|Example|Source):(?: (?P<rest>\S.*))?$")
 ITEM = re.compile(r"^(?P<name>\*{0,2}[\w.]+): (?P<text>.*)$")
-TITLES = {"Args": "Arguments", "Example": "Example"}
+TITLES = {"Args": "Arguments"}
 
 
 def to_markdown(text: str) -> str:
@@ -24,10 +24,15 @@ def to_markdown(text: str) -> str:
         elif title in ("Args", "Arguments", "Attributes", "Raises"):
             body = _items(lines)
         else:
-            body = " ".join(line.strip() for line in lines)
+            body = " ".join(line.strip() for line in lines).strip()
         if not body:
             continue
-        parts.append(body if title is None else f"*{TITLES.get(title, title)}*\n\n{body}")
+        if title is None:
+            parts.append(body)
+        elif title == "Source":
+            parts.append(f"*Source*: {body}")
+        else:
+            parts.append(f"*{TITLES.get(title, title)}*\n\n{body}")
     return "\n\n".join(parts)
 
 

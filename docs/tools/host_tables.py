@@ -5,21 +5,16 @@ Owns the look in Markdown. `onlooker hosts` shows the same in a terminal.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING
 
-from onlooker.core.declaration import ABILITIES, ABSENT, EMULATED, NATIVE, Declaration
+from onlooker.core.declaration import ABILITIES, ABSENT, EMULATED, NATIVE
 from onlooker.core.hooks import HOOKS
-from onlooker.hosts import declared
+from onlooker.host_table import find_declarations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from onlooker.core.declaration import Support
-
-ORDER = ("loop", "trainer")
-"""The modules of our own hosts, which come first; the others follow by name."""
+    from onlooker.core.declaration import Declaration, Support
 
 PAGE = """\
 <!-- Made by `python -m docs.tools.generate` from src/onlooker/hosts/declared: change that, not this. -->
@@ -48,14 +43,6 @@ A host is whoever owns the loop. For every hook and every ability it says one of
 
 Whatever is not listed here is native without further words.
 {reasons}"""
-
-
-def find_declarations() -> list[Declaration]:
-    """Return every host's declaration, our own first."""
-    names = [module.name for module in pkgutil.iter_modules(declared.__path__)]
-    names.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
-    modules = [importlib.import_module(f"{declared.__name__}.{name}") for name in names]
-    return [value for module in modules for value in vars(module).values() if isinstance(value, Declaration)]
 
 
 def make_host_page() -> str:
