@@ -117,11 +117,11 @@ class Run:
 
     @property
     def learning_rate(self) -> float | dict[str, float]:
-        """The optimizer's learning rate; where several differ, all by name. Setting needs one number.
+        """The optimizer's learning rate; where several differ, all by name. Set it to a number, or to a dict by name.
 
         Raises:
             AbsentError: the host or the optimizer has none that can be read or set.
-            ValueError: one number was given, but the rates differ: `scale_learning_rate` works.
+            ValueError: one number was given, but the rates differ: give a dict, or use `scale_learning_rate`.
         """
         return self.view.get_learning_rate()
 
