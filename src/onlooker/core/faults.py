@@ -46,17 +46,15 @@ class Faults:
         """
         where = f"{type(owner).__name__}.{hook}, {self._place(hook, given)}"
         if id(owner) in self._disabled:
-            self._warn(owner, hook, error, f"{where}: {error!r}, in a callback that is disabled already")
-        elif owner.on_error == "warn":
-            self._warn(owner, hook, error, f"{where}: {error!r}; the training goes on")
-        elif owner.on_error == "disable":
-            self._warn(owner, hook, error, f"{where}: {error!r}; the callback is disabled from here on")
+            return self._warn(owner, hook, error, f"{where}: {error!r}, in a callback that is disabled already")
+        if owner.on_error == "warn":
+            return self._warn(owner, hook, error, f"{where}: {error!r}; the training goes on")
+        if owner.on_error == "disable":
             self._disabled.add(id(owner))
             self._silence(owner)
-        else:
-            error.add_note(f"in {where} (on_error='raise')")
-            return error
-        return None
+            return self._warn(owner, hook, error, f"{where}: {error!r}; the callback is disabled from here on")
+        error.add_note(f"in {where} (on_error='raise')")
+        return error
 
     def _place(self, hook: str, given: tuple[Any, ...]) -> str:
         """Say where a hook was called: its own index, and the epoch around it."""
@@ -66,15 +64,20 @@ class Faults:
             index.insert(0, f"epoch {epoch}")
         return ", ".join(index) or "outside any epoch"
 
-    def _warn(self, owner: Callback, hook: str, error: Exception, message: str) -> None:
-        """Warn once per hook and type of error."""
+    def _warn(self, owner: Callback, hook: str, error: Exception, message: str) -> Exception | None:
+        """Warn once per hook and type of error; return the warning where warnings are errors, to be raised in turn."""
         key = (id(owner), hook, type(error))
         if key in self._warned:
-            return
+            return None
         self._warned.add(key)
         import warnings
 
-        warnings.warn(message, OnlookerWarning, stacklevel=6)
+        try:
+            warnings.warn(message, OnlookerWarning, stacklevel=6)
+        except OnlookerWarning as warning:
+            warning.__cause__ = error
+            return warning
+        return None
 
 
 def add_to(first: BaseException, later: BaseException) -> None:

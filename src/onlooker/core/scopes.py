@@ -112,7 +112,7 @@ class Scopes:
         finally:
             self.is_in_hook = False
             run.stage, run.batch = stage, batch
-            if name != "epoch":  # which stays the last one
+            if name not in ("epoch", "train"):  # after them the last one stays
                 run.epoch = epoch
             self._closed(name, logs)
         return logs

@@ -11,6 +11,7 @@ class Array:
         self.place = place
         self.on_device = is_on_device
         self.shape = () if size == 1 else (size,)
+        self.dtype = "number"
 
     def __add__(self, number):
         return Array(self.number + number, self.place)
@@ -28,17 +29,14 @@ class CountingLibrary:
     def is_array(self, value):
         return isinstance(value, Array)
 
-    def size(self, array):
-        return array.shape[0] if array.shape else 1
-
-    def is_on_device(self, array):
-        return array.on_device
-
-    def to_float(self, array):
-        assert not array.on_device
-        return float(array.number)
+    def read(self, array):
+        if array.shape:
+            raise ValueError("it has several elements")
+        return None if array.on_device else float(array.number)
 
     def snapshot(self, array):
+        if array.shape:
+            raise RuntimeError("it has several elements")
         return Array(array.number, array.place)
 
     def add(self, total, array, weight):

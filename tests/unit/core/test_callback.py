@@ -1,0 +1,85 @@
+"""What a `Callback` is before, while and after it is attached."""
+
+import copy
+import pickle
+
+import pytest
+
+from onlooker.core.callback import Callback, host_entrances
+from onlooker.core.dispatch import Dispatcher
+from onlooker.core.errors import AttachError, NotAttachedError
+from onlooker.core.hooks import ALIASES, HOOKS, arguments
+
+
+class Counter(Callback):
+    """At the top of the module, for pickle."""
+
+    def __init__(self):
+        self.count = 3
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.count += 1
+
+
+@pytest.mark.parametrize("name", ["model", "params", "run"])
+def test_before_it_is_attached_it_says_so(name):
+    with pytest.raises(
+        NotAttachedError, match=f"Counter.{name} is known only while the callback is attached"
+    ) as caught:
+        getattr(Counter(), name)
+    assert isinstance(caught.value, AttributeError)
+    assert not hasattr(Counter(), name)
+    assert getattr(Counter(), name, None) is None
+
+
+def test_all_fourteen_are_there_and_do_nothing():
+    callback = Callback()
+    for hook in HOOKS:
+        method = getattr(callback, hook)
+        assert method._is_default is True
+        assert method(*([0] if len(arguments(hook)) == 2 else [])) is None
+        assert method(*([0] if len(arguments(hook)) == 2 else []), {}) is None
+    for alias in ALIASES:
+        assert getattr(callback, alias)._is_default is True
+
+
+def test_the_settings_of_the_class():
+    assert (Callback.on_error, Callback.when, Callback.needs, Callback.async_safe) == ("raise", None, (), True)
+
+
+def test_pickles_and_copies_leave_the_run_behind():
+    callback = Counter()
+    dispatcher = Dispatcher([callback])
+    dispatcher.on_epoch_end(0)
+    callback._bound_names = ("on_epoch_end",)
+    callback.on_epoch_end = lambda epoch, logs: None  # what a host binds: no pickle could hold it
+    for copied in (pickle.loads(pickle.dumps(callback)), copy.copy(callback), copy.deepcopy(callback)):
+        assert copied.__dict__ == {"count": 4}
+        copied.on_epoch_end(0)
+        assert copied.count == 5
+        with pytest.raises(NotAttachedError):
+            copied.run  # noqa: B018
+        Dispatcher([copied])
+    assert callback.run is dispatcher.run  # and the original keeps all
+
+
+def test_set_params_keeps_them():
+    callback = Counter()
+    callback.set_params({"epochs": 2})
+    assert callback.params == {"epochs": 2}
+
+
+def test_set_model_asks_the_host_of_the_models_family(monkeypatch):
+    entered = []
+    monkeypatch.setitem(host_entrances, "families", lambda callback, model: entered.append((callback, model)))
+    parent = type("Parent", (), {"__module__": "families.of.models"})
+    model = type("Model", (parent,), {"__module__": "user_code"})()
+    callback = Counter()
+    callback.set_model(model)
+    assert entered == [(callback, model)]
+
+
+@pytest.mark.parametrize("model", [None, 3, object()], ids=repr)
+def test_set_model_with_a_model_of_no_known_family(model):
+    with pytest.raises(AttachError, match="Elsewhere pass callbacks="):
+        Counter().set_model(model)

@@ -1,0 +1,60 @@
+"""What a host says of itself is complete, and says why."""
+
+import json
+
+import pytest
+
+from onlooker.core.declaration import ABILITIES, Declaration, Support, absent, emulated, native
+from onlooker.core.errors import AttachError
+from onlooker.core.hooks import HOOKS
+
+
+def test_what_is_not_named_is_native():
+    declaration = Declaration("Here", use="use it", abilities={"step": emulated("counted")})
+    assert list(declaration.hooks) == list(HOOKS)
+    assert list(declaration.abilities) == list(ABILITIES)
+    assert {support.level for name, support in declaration.abilities.items() if name != "step"} == {"native"}
+    assert (declaration.abilities["step"].level, declaration.abilities["step"].reason) == ("emulated", "counted")
+
+
+def test_the_order_is_always_the_same():
+    declaration = Declaration("Here", use="", abilities={"step": native(), "logs": native()})
+    assert list(declaration.abilities) == list(ABILITIES)
+
+
+@pytest.mark.parametrize("level", ["emulated", "absent"])
+def test_what_is_not_native_needs_a_reason(level):
+    with pytest.raises(ValueError, match=f"support that is {level} needs a reason"):
+        Support(level)
+
+
+@pytest.mark.parametrize("given", [{"hooks": {"on_epoch_ends": native()}}, {"abilities": {"stepp": native()}}])
+def test_a_name_that_does_not_exist_is_refused(given):
+    with pytest.raises(AttachError, match=r"did you mean '(on_epoch_end|step)'\?"):
+        Declaration("Here", use="", **given)
+
+
+def test_needs():
+    declaration = Declaration(
+        "Here", use="", abilities={"gradients": absent("thrown away"), "step": emulated("counted")}
+    )
+    declaration.check_needs("Watch", ("step", "weights"))
+    with pytest.raises(AttachError, match="Watch needs 'gradients', which is absent in Here: thrown away"):
+        declaration.check_needs("Watch", ("step", "gradients"))
+    with pytest.raises(AttachError, match="which is no ability; did you mean 'weights'"):
+        declaration.check_needs("Watch", ("weight",))
+    with pytest.raises(AttachError, match="which is no ability; known: params, logs"):
+        declaration.check_needs("Watch", ("zzzz",))
+
+
+def test_as_json():
+    declaration = Declaration("Here", use="u", package="p", tested="1", hooks={"on_epoch_end": absent("no")})
+    told = json.loads(json.dumps(declaration.as_dict()))
+    assert (told["name"], told["use"], told["package"], told["tested"]) == ("Here", "u", "p", "1")
+    assert told["hooks"]["on_epoch_end"] == {"level": "absent", "reason": "no"}
+    assert told["abilities"]["logs"] == {"level": "native", "reason": ""}
+
+
+def test_shown():
+    assert repr(Declaration("Here", use="")) == "Declaration('Here')"
+    assert (repr(native()), repr(absent("no"))) == ("native", "absent: no")

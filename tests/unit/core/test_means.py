@@ -1,0 +1,256 @@
+"""Weighted running means, against plain Python, on devices and off them."""
+
+import math
+import warnings
+from decimal import Decimal
+from fractions import Fraction
+
+import hypothesis.stateful as stateful
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from onlooker.core.errors import LogError, OnlookerWarning
+from onlooker.core.logs import LazyLogs, Logs
+from onlooker.core.means import Means, as_number
+
+from .counting_library import Array, CountingLibrary
+
+
+@pytest.fixture
+def library():
+    return CountingLibrary()
+
+
+@pytest.fixture
+def means(library):
+    return Means(library.find, lambda: "epoch 3, batch 12")
+
+
+def log_batches(means, *batches):
+    for values, weight in batches:
+        means.log(values, weight)
+        means.end_batch()
+
+
+def test_the_last_batch_is_smaller(means):
+    log_batches(means, ({"loss": 1.0}, 32), ({"loss": 2.0}, 32), ({"loss": 9.0}, 8))
+    assert means.mean()["loss"] == pytest.approx((1 * 32 + 2 * 32 + 9 * 8) / 72)
+
+
+def test_a_name_in_some_batches_only_is_averaged_over_those(means):
+    log_batches(means, ({"loss": 1.0}, 1), ({"loss": 3.0, "extra": 10.0}, 1), ({"extra": 20.0}, 3))
+    assert means.mean() == {"loss": 2.0, "extra": 17.5}
+
+
+def test_the_last_value_counts_where_a_name_comes_twice_in_a_batch(means):
+    means.log({"loss": 100.0}, 64)
+    means.log({"loss": 1.0}, 1)
+    means.end_batch()
+    log_batches(means, ({"loss": 3.0}, 1))
+    assert means.mean() == {"loss": 2.0}
+
+
+def test_each_name_has_its_own_weight(means):
+    means.log({"loss": 1.0}, 1)
+    means.log({"tokens": 1.0}, 100)
+    means.end_batch()
+    means.log({"loss": 3.0}, 3)
+    means.log({"tokens": 2.0}, 300)
+    means.end_batch()
+    assert means.mean() == {"loss": 2.5, "tokens": 1.75}
+
+
+def test_a_batch_without_values_changes_nothing(means):
+    log_batches(means, ({"loss": 1.0}, 1), ({}, 5))
+    means.end_batch()
+    assert means.mean() == {"loss": 1.0}
+    assert Means(lambda value: None, str).mean() == {}
+
+
+def test_batch_logs_have_the_mean_so_far_and_the_batchs_own(means):
+    log_batches(means, ({"loss": 1.0}, 1))
+    means.log({"loss": 3.0, "extra": 5.0}, 3)
+    logs = means.batch_logs()
+    assert logs == {"loss": 2.5, "extra": 5.0}
+    assert logs.batch == {"loss": 3.0, "extra": 5.0}
+    assert means.batch_logs().batch == {}
+    assert means.mean() == {"loss": 2.5, "extra": 5.0}
+
+
+def test_a_kept_logs_is_a_snapshot(means, library):
+    means.log({"loss": Array(1.0), "here": 1.0}, 1)
+    first = means.batch_logs()
+    means.log({"loss": Array(3.0), "here": 3.0}, 1)
+    second = means.batch_logs()
+    assert (dict(second), dict(second.batch)) == ({"loss": 2.0, "here": 2.0}, {"loss": 3.0, "here": 3.0})
+    assert (dict(first), dict(first.batch)) == ({"loss": 1.0, "here": 1.0}, {"loss": 1.0, "here": 1.0})
+
+
+def test_what_somebody_writes_into_the_logs_does_not_come_back(means):
+    means.log({"loss": 1.0}, 1)
+    logs = means.batch_logs()
+    logs["loss"] = logs["new"] = 100.0
+    means.log({"loss": 3.0}, 1)
+    assert means.batch_logs() == {"loss": 2.0}
+
+
+def test_values_on_a_device_stay_there(means, library):
+    for number in range(5):
+        means.log({"loss": Array(float(number))}, 2)
+        assert type(means.batch_logs()) is LazyLogs
+    logs = means.mean()
+    assert library.transfers == []
+    assert logs["loss"] == 2.0
+    assert library.transfers == [1]
+
+
+def test_values_that_move_between_here_and_a_device(means, library):
+    log_batches(
+        means,
+        ({"a": 1.0, "b": Array(1.0)}, 1),
+        ({"a": Array(2.0), "b": 2.0}, 1),
+        ({"a": 6.0, "b": Array(6.0)}, 2),
+    )
+    assert means.mean() == {"a": 3.75, "b": 3.75}
+
+
+def test_arrays_that_are_here_become_floats_at_once(means, library):
+    means.log({"loss": Array(1.0, is_on_device=False)}, 1)
+    logs = means.batch_logs()
+    assert type(logs) is Logs
+    assert type(logs.batch["loss"]) is float
+
+
+@pytest.mark.parametrize(
+    "value", [1, True, 1.0, Decimal(1), Fraction(1), type("Number", (), {"__float__": lambda self: 1.0})()], ids=repr
+)
+def test_numbers_of_all_kinds(value, library):
+    number = as_number("loss", value, library.find)
+    assert type(number) is float
+    assert number == 1.0
+
+
+@pytest.mark.parametrize("value", [None, "1.0", b"1", [1.0], {"a": 1}, 1j, object(), float], ids=repr)
+def test_what_is_no_number(value, means):
+    with pytest.raises(LogError, match=r"'loss' was logged as .*expected a single number") as caught:
+        means.log({"loss": value}, 1)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_something_that_cannot_become_a_number_after_all(means):
+    class Sulks:
+        def __float__(self):
+            raise ValueError("not today")
+
+    with pytest.raises(LogError, match=r"'loss' was logged as .* which is no single number: not today"):
+        means.log({"loss": Sulks()}, 1)
+
+
+@pytest.mark.parametrize("is_on_device", [True, False])
+def test_an_array_of_several(means, is_on_device):
+    with pytest.raises(
+        LogError, match=r"'loss' was logged as an array of shape \(3,\).* log its mean, for example loss=value.mean\(\)"
+    ):
+        means.log({"loss": Array(1.0, size=3, is_on_device=is_on_device)}, 1)
+
+
+# NaN.
+
+
+def test_nan_makes_the_mean_nan_and_says_so_once(means):
+    with pytest.warns(OnlookerWarning) as records:
+        log_batches(means, ({"loss": 1.0}, 1), ({"loss": math.nan}, 1), ({"loss": math.nan}, 1), ({"loss": 1.0}, 1))
+    assert [str(record.message) for record in records] == [
+        "'loss' is NaN (epoch 3, batch 12), and so is its mean over the epoch from here on"
+    ]
+    assert math.isnan(means.mean()["loss"])
+
+
+def test_nan_on_a_device_is_said_when_it_is_read(means, library):
+    means.log({"loss": Array(math.nan), "fine": Array(1.0)}, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logs, again = means.batch_logs(), means.mean()
+    with pytest.warns(OnlookerWarning, match="'loss' is NaN"):
+        logs["fine"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again["loss"]
+
+
+def test_infinity_is_a_number(means):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        log_batches(means, ({"loss": math.inf}, 1), ({"loss": 1.0}, 1))
+    assert means.mean() == {"loss": math.inf}
+
+
+# Against plain Python.
+
+
+class MeansAgainstPlainPython(stateful.RuleBasedStateMachine):
+    """Log anything, read any time, keep what was read: it is what plain Python says, then and later."""
+
+    def __init__(self):
+        super().__init__()
+        self.library = CountingLibrary()
+        self.means = Means(self.library.find, lambda: "somewhere")
+        self.folded = {}  # by name: values and weights of the batches that are over
+        self.batch = {}  # by name: the value and the weight of this batch
+        self.kept = []
+
+    names = st.sampled_from("abc")
+    numbers = st.floats(-1e6, 1e6)
+
+    @stateful.rule(name=names, number=numbers, weight=st.integers(1, 64), place=st.sampled_from(["", "0"]))
+    def log(self, name, number, weight, place):
+        self.means.log({name: Array(number, place) if place else number}, weight)
+        self.batch[name] = (number, weight)
+
+    @stateful.rule()
+    def end_batch(self):
+        self.means.end_batch()
+        self.fold()
+
+    @stateful.rule(is_read=st.booleans())
+    def read_batch(self, is_read):
+        logs = self.means.batch_logs()
+        own = {name: number for name, (number, _) in self.batch.items()}
+        self.fold()
+        self.keep(logs, self.expected(), own, is_read)
+
+    @stateful.rule(is_read=st.booleans())
+    def read_mean(self, is_read):
+        self.keep(self.means.mean(), self.expected(), {}, is_read)
+
+    def fold(self):
+        for name, entry in self.batch.items():
+            self.folded.setdefault(name, []).append(entry)
+        self.batch = {}
+
+    def expected(self):
+        return {
+            name: math.fsum(number * weight for number, weight in entries) / sum(weight for _, weight in entries)
+            for name, entries in self.folded.items()
+        }
+
+    def keep(self, logs, expected, own, is_read):
+        if is_read:
+            self.check(logs, expected, own)
+        self.kept.append((logs, expected, own))
+
+    def check(self, logs, expected, own):
+        assert list(logs) == list(expected)
+        transfers = len(self.library.transfers)
+        assert dict(logs) == pytest.approx(expected, rel=1e-9, abs=1e-6)
+        assert dict(logs.batch) == own
+        assert len(self.library.transfers) <= transfers + 1
+
+    def teardown(self):
+        for kept in self.kept:
+            self.check(*kept)
+
+
+TestMeansAgainstPlainPython = MeansAgainstPlainPython.TestCase
+TestMeansAgainstPlainPython.settings = settings(max_examples=60, stateful_step_count=30)

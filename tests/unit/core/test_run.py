@@ -1,0 +1,158 @@
+"""What may be asked of a run, apart from any host."""
+
+import pytest
+
+from onlooker.core.callback import Callback
+from onlooker.core.dispatch import Dispatcher
+from onlooker.core.errors import AbsentError
+from onlooker.core.record import Picture, Record, Scalars
+from onlooker.core.run import Run
+from onlooker.core.view import ModelView, Unchanged
+
+
+def test_the_first_reason_to_stop_stays():
+    run = Run()
+    run.stop("first")
+    run.stop("second")
+    assert (run.is_stop_requested, run.reason, run.stopped_by) == (True, "first", None)
+
+
+def test_a_stop_without_a_reason():
+    run = Run()
+    run.stop()
+    assert run.reason == "stopped"
+
+
+class Stops(Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.decide()
+
+    def decide(self):
+        self.run.stop()
+
+
+def test_a_stop_names_the_callback_that_asked():
+    dispatcher = Dispatcher([Stops()])
+    dispatcher.on_epoch_end(0)
+    assert (dispatcher.run.stopped_by, dispatcher.run.reason) == ("Stops", "stopped by Stops")
+
+
+def test_a_new_training_forgets_the_last():
+    run = Run()
+    run.stop("over")
+    run.epoch, run.batch, run.step, run.stage, run.outcome, run.is_resumed, run.first_epoch = 3, 4, 5, "t", "s", True, 6
+    run.reset()
+    assert (run.epoch, run.batch, run.step, run.stage, run.outcome) == (None, None, 0, None, None)
+    assert (run.reason, run.stopped_by, run.is_stop_requested, run.is_resumed, run.first_epoch) == (
+        "",
+        None,
+        False,
+        False,
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "inputs", "targets"),
+    [
+        ((1, 2), 1, 2),
+        ([1, 2, 3], 1, 2),
+        ((1,), 1, None),
+        ((), (), None),
+        ({"x": 1}, {"x": 1}, None),
+        ("text", "text", None),
+        (None, None, None),
+    ],
+)
+def test_inputs_and_targets(data, inputs, targets):
+    run = Run()
+    run.data = data
+    assert (run.inputs, run.targets) == (inputs, targets)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "stage", "batch", "words"),
+    [
+        (None, None, None, "before the first epoch"),
+        (3, "train", None, "epoch 3"),
+        (3, "train", 12, "epoch 3, batch 12"),
+        (3, "test", 1, "epoch 3, test, batch 1"),
+        (None, "predict", 1, "predict, batch 1"),
+    ],
+)
+def test_where_in_words(epoch, stage, batch, words):
+    run = Run()
+    run.epoch, run.stage, run.batch = epoch, stage, batch
+    assert run.where() == words
+    assert words in repr(run)
+
+
+def test_records_go_to_every_sink_with_the_place_filled_in():
+    run, first, second = Run(), [], []
+    run.sinks += [first.append, second.append]
+    run.epoch, run.step = 2, 40
+    record = Scalars({"score": 1.0})
+    run.record(record)
+    assert first == second == [record]
+    assert (record.epoch, record.step) == (2, 40)
+    placed = Picture("digits", "pixels", epoch=0, step=0)
+    run.record(placed)
+    assert (placed.epoch, placed.step) == (0, 0)  # 0 is a place
+
+
+def test_records_say_what_they_are():
+    assert repr(Scalars({"a": 1.0}, epoch=1, step=2)) == "Scalars(epoch=1, step=2)"
+    picture = Picture("digits", "pixels", path="a.png")
+    assert (picture.name, picture.pixels, picture.path) == ("digits", "pixels", "a.png")
+    values = {"a": 1.0}
+    scalars = Scalars(values)
+    values["a"] = 2.0
+    assert scalars.values == {"a": 1.0}
+    assert isinstance(scalars, Record)
+
+
+QUESTIONS = {
+    "weights": lambda run: run.weights(),
+    "gradients": lambda run: run.gradients(),
+    "learning_rate": lambda run: run.learning_rate,
+    "set_learning_rate": lambda run: setattr(run, "learning_rate", 0.1),
+    "scale_learning_rate": lambda run: run.scale_learning_rate(0.1),
+    "save": lambda run: run.save("path"),
+    "load": lambda run: run.load("path"),
+    "observing": lambda run: run.observing(),
+    "state_dict": lambda run: run.view.state_dict(),
+    "load_state_dict": lambda run: run.view.load_state_dict({}),
+}
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_view_that_knows_nothing_says_so(ask):
+    with pytest.raises(AbsentError, match="cannot be had from a str: Onlooker does not know this kind of model"):
+        ask(Run("a model"))
+
+
+def test_what_a_view_answers_without_being_asked_much():
+    class Model:
+        pass
+
+    model = Model()
+    view = ModelView(model)
+    assert view.flag_holders() == (model.__dict__,)
+    assert ModelView({"a": model}).flag_holders() == ()
+    assert ModelView(None).flag_holders() == ()
+    assert view.count_steps(lambda: None) is None
+    assert view.process_count() == 1
+    assert isinstance(view.evaluating(), Unchanged)
+    with view.evaluating() as nothing:
+        assert nothing is None
+
+
+def test_unchanged_swallows_nothing():
+    with pytest.raises(ValueError, match="no"), Unchanged():
+        raise ValueError("no")
+
+
+def test_step_at_begin():
+    run = Run()
+    run.step, run.step_at_epoch_begin, run.step_at_batch_begin = 9, 4, 8
+    assert (run.step_at_begin("epoch"), run.step_at_begin("train_batch"), run.step_at_begin("test_batch")) == (4, 8, 9)
