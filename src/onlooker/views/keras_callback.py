@@ -60,7 +60,7 @@ def adapt(keras_callback: Any) -> KerasCallback:
         kind = type(keras_callback)
         if kind not in _kinds:
             # A class of its own, under the name of Keras': what messages and checkpoints call a callback.
-            _kinds[kind] = type(kind.__name__, (KerasCallback,), {"__module__": __name__})
+            _kinds[kind] = type(kind.__name__, (KerasCallback,), {})
         adapter = _adapters[id(keras_callback)] = _kinds[kind](keras_callback)
     return adapter
 
@@ -148,19 +148,18 @@ class KerasCallback(Callback):
         return relay
 
     def _indexed_relay(self, hook: str, method: Callable[..., None]) -> Callable[..., None]:
-        scope = HOOKS[hook]
-        is_epoch, stage = scope.name == "epoch", scope.stage
+        is_epoch = HOOKS[hook].name == "epoch"
 
         def relay(index: int, logs: Any = None) -> None:
             if self._withholds(hook):
                 return
+            if is_epoch or index == 0:
+                self._give_params()
             plain = _plain_logs(logs)
             given = dict(plain)
             if is_epoch:
                 method(index, plain)
             else:
-                if index == 0 and stage == self._stage:
-                    self._give_params()
                 method(index, logs=plain)
             _carry_over(given, plain, logs)
 

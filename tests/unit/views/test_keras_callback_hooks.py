@@ -103,13 +103,18 @@ def test_params_are_keras_own():
         def on_test_batch_end(self, batch, logs=None):
             self.seen.append(("test", dict(self.params)))
 
-    there, here = Params(), Params()
+    class OfEpochs(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.steps = self.params["steps"]
+
+    there, here, of_epochs = Params(), Params(), OfEpochs()
     data, model = Data(), make_keras()
     data.x_test, data.y_test = data.x_test[:20], data.y_test[:20]  # one batch fewer than in training
     fit_keras(model, [there], 2, data)
     model.evaluate(data.x_test, data.y_test, batch_size=BATCH, callbacks=[there], verbose=0)
     module, optimizer = make_torch()
-    fit_loop(module, optimizer, [here], 2, data)
+    fit_loop(module, optimizer, [here, of_epochs], 2, data)
+    assert of_epochs.steps == 3
     with ol.Loop(module, optimizer, callbacks=[here]) as loop:
         test_loop(loop, module, data)
 
@@ -134,6 +139,27 @@ def test_the_older_names_of_the_batch_hooks():
     fit_loop(*make_torch(), [here], 1)
     assert here.calls == there.calls
     assert len(here.calls) == 6
+
+
+def test_arguments_are_given_as_in_keras():
+    """By position or by name: a callback that takes them one way only works there, and so here."""
+
+    class Picky(keras.callbacks.Callback):
+        calls = ()
+
+        def on_epoch_end(self, e, values, /):
+            self.calls += (e,)
+
+        def on_train_end(self, values, /):
+            self.calls += ("end",)
+
+        def on_train_batch_end(self, b, *, logs):
+            self.calls += (f"batch {b}",)
+
+    there, here = Picky(), Picky()
+    fit_keras(make_keras(), [there], 1)
+    fit_loop(*make_torch(), [here], 1)
+    assert here.calls == there.calls == ("batch 0", "batch 1", "batch 2", 0, "end")
 
 
 def test_only_what_is_overridden_is_listened_to():
