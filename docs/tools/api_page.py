@@ -16,6 +16,7 @@ from onlooker.core.declaration import Declaration
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.hooks import HOOKS, signature
 from onlooker.core.record import Record
+from onlooker.hosts.loop import Stage
 
 from .docstrings import to_markdown
 
@@ -49,7 +50,11 @@ def make_api_page() -> str:
             *_take(names, "ol.every", "ol.at", "ol.after", "ol.before", "ol.when"),
             ("onlooker.core.trigger.Trigger", Trigger),
         ],
-        "Hosts": _take(names, "ol.Loop", "ol.Trainer"),
+        "Hosts": [
+            *_take(names, "ol.Loop"),
+            ("onlooker.hosts.loop.Stage", Stage),
+            *_take(names, "ol.Trainer"),
+        ],
         "Ready-made callbacks": ready_made.items(),
         "Records": [("onlooker.core.record.Record", Record), *_take(names, "ol.Scalars", "ol.Picture")],
         "Errors": [

@@ -148,7 +148,7 @@ def draw_timeline() -> str:
     sheet.text("head", right, y, "a prediction that stands alone: predict")
     y = draw_scope(sheet, SCOPES["predict"], right, y + 12, NARROW)
     for words in (
-        "Within a train batch there may also be a test or a predict.",
+        f"Within a train batch there may also be a {' or a '.join(SCOPES['train_batch'].holds)}.",
         "A box that was opened is closed, whatever happens in it:",
         "by a stop, an exception or Ctrl-C, from the inside out.",
     ):
