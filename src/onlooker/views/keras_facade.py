@@ -70,13 +70,13 @@ class KerasFacade:
 
     built = True
     train_function = None
+    history: Any = None
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._optimizer: OptimizerFacade | None = None
         self._asked_to_stop = False
         self._resumable: dict[str, Any] = {}
-        self.history: Any = None
 
     def __repr__(self) -> str:
         return f"KerasFacade({type(self.module).__qualname__})"
@@ -249,7 +249,7 @@ class KerasFacade:
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_") or name == "history" or hasattr(type(self), name):
+        if name.startswith("_") or hasattr(type(self), name):
             object.__setattr__(self, name, value)
         elif not isinstance(self.module, dict) and hasattr(self.module, name):
             setattr(self.module, name, value)

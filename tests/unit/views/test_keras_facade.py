@@ -127,8 +127,9 @@ def test_names_of_the_users_own():
     facade.note = "for the other callbacks"
     assert facade.note == "for the other callbacks"
     assert not hasattr(module, "note")
-    facade.history = "kept"
-    assert not hasattr(module, "history")
+    module.history = "mine"
+    facade.history = "Keras'"
+    assert (facade.history, module.history) == ("Keras'", "mine")
     with pytest.raises(AttributeError, match=r"model\.nothing, but neither .* nor the Noisy itself has it"):
         facade.nothing  # noqa: B018
     assert not hasattr(facade, "jax_state_sync")
