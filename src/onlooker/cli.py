@@ -112,7 +112,8 @@ class _Witness(ol.Callback):
     def summary(self, directory: Path) -> str:
         """Return why the run ended, how long it took, and where the pictures are."""
         run = self.run
-        why = f" ({run.reason})" if run.reason else ""
+        reason = "Ctrl-C" if run.reason == "KeyboardInterrupt" else run.reason
+        why = f" ({reason})" if reason else ""
         duration_s = time.monotonic() - (self._begun_at_s or 0.0)
         lines = [f"{run.outcome}{why}: {_counted(self._epochs, 'epoch')} in {duration_s:.0f} s"]
         for grid in run.callbacks:

@@ -169,7 +169,7 @@ def test_ctrl_c_leaves_the_film_and_a_summary(tmp_path):
     assert "Traceback" not in err
     drawings = [name for name in os.listdir(tmp_path) if name.startswith("digits-epoch-")]
     summary = out.splitlines()[-4:]
-    assert summary[0].startswith(f"interrupted (KeyboardInterrupt): {len(drawings) - 1} epochs in ")
+    assert summary[0].startswith(f"interrupted (Ctrl-C): {len(drawings) - 1} epochs in ")
     assert summary[1].startswith(f"{len(drawings)} pictures in ")
     with Image.open(tmp_path / "digits.gif") as gif:
         assert gif.n_frames == len(drawings)
