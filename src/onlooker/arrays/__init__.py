@@ -53,7 +53,7 @@ def batch_size(data: object, depth: int = 3) -> int:
     first = data[0] if type(data) in (tuple, list) and data else data  # type: ignore[index]
     shape = getattr(first, "shape", None)
     if isinstance(shape, tuple) and shape:
-        return int(shape[0])
+        return int(shape[0]) or 1
     return _first_axis(data, depth) or 1
 
 

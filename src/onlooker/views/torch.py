@@ -62,6 +62,10 @@ class TorchView(ModelView):
         if not groups:
             raise self._absent("setting the learning rate")
         if isinstance(value, dict):
+            if unknown := [name for name in value if name not in groups]:
+                raise ValueError(
+                    f"no learning rate is called {', '.join(map(repr, unknown))}; known: {', '.join(groups)}"
+                )
             for name, rate in value.items():
                 _set_rate(groups[name], rate)
             return
@@ -76,7 +80,10 @@ class TorchView(ModelView):
 
     def scale_learning_rate(self, factor: float) -> None:
         """Multiply the rate of every parameter group."""
-        for _, group in self._groups():
+        groups = dict(self._groups())
+        if not groups:
+            raise self._absent("scaling the learning rate")
+        for group in groups.values():
             _set_rate(group, float(group["lr"]) * factor)
 
     @contextmanager
@@ -94,12 +101,14 @@ class TorchView(ModelView):
                 yield
         finally:
             with torch.no_grad():
+                # Through `data`, which PyTorch does not count as a change: a forward pass under way may need the very
+                # buffers for its backward pass, and they are again what they were.
                 for buffer, before in buffers:
-                    buffer.copy_(before)
+                    buffer.data.copy_(before)
                 for parameter, gradient, before_gradient in kept:
                     parameter.grad = gradient
                     if gradient is not None and before_gradient is not None:
-                        gradient.copy_(before_gradient)
+                        gradient.data.copy_(before_gradient)
             load_random_state(random)
 
     def evaluating(self) -> AbstractContextManager[None]:

@@ -1,0 +1,51 @@
+"""The guess at a batch's size: right for the usual batches, 1 where it cannot be known, never an error."""
+
+import collections
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from onlooker.arrays import batch_size
+
+Pair = collections.namedtuple("Pair", "inputs targets")
+
+CASES = {
+    "a tensor": (torch.zeros(5, 2), 5),
+    "an array": (np.zeros((5, 2)), 5),
+    "a pair": ((torch.zeros(5, 2), torch.zeros(3)), 5),
+    "a list": ([torch.zeros(5, 2), torch.zeros(3)], 5),
+    "a named tuple": (Pair(torch.zeros(5, 2), None), 5),
+    "a dict": ({"x": torch.zeros(5, 2), "y": torch.zeros(3)}, 5),
+    "a dict with texts first": ({"text": ["a", "b"], "x": torch.zeros(5)}, 5),
+    "a dict of dicts": ({"a": {"b": np.zeros((5, 1))}}, 5),
+    "a pair with an id first": ((7, torch.zeros(5)), 5),
+    "nested in lists": ([[torch.zeros(5)], torch.zeros(3)], 5),
+    "images and boxes": ((torch.zeros(5, 3, 8, 8), [torch.zeros(9, 4)]), 5),
+    "an ordered dict": (collections.OrderedDict(x=torch.zeros(5)), 5),
+    "a mapping that is no dict": (types.MappingProxyType({"x": torch.zeros(5)}), 5),
+    "a user dict": (collections.UserDict(x=torch.zeros(5)), 5),
+    "a number": (3.0, 1),
+    "a word": ("word", 1),
+    "bytes": (b"word", 1),
+    "words": (["a", "b"], 1),
+    "None": (None, 1),
+    "nothing": ((), 1),
+    "an empty dict": ({}, 1),
+    "a tensor without axes": (torch.tensor(1.0), 1),
+    "a pair of numbers": ((1.0, 2.0), 1),
+    "an empty batch": (torch.zeros(0, 2), 1),
+    "an object": (object(), 1),
+    "a shape that is none": (types.SimpleNamespace(shape="wide"), 1),
+    "too deep": ([[[[[torch.zeros(5)]]]]], 1),
+    "an iterator": (iter([torch.zeros(5)]), 1),
+    "a set": ({1, 2}, 1),
+    "an array far behind": ([0.0] * 1000 + [torch.zeros(5)], 1),
+}
+
+
+@pytest.mark.parametrize(("data", "size"), CASES.values(), ids=CASES)
+def test_batch_size(data, size):
+    assert batch_size(data) == size
+    assert type(batch_size(data)) is int

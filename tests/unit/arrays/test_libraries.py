@@ -1,0 +1,142 @@
+"""What `Logs` needs of each array library: numbers, snapshots, sums, and one transfer."""
+
+import math
+import types
+
+import jax.numpy
+import numpy as np
+import pytest
+import torch
+
+from onlooker.arrays import find_library
+from onlooker.arrays import jax as jax_arrays
+from onlooker.arrays import numpy as numpy_arrays
+from onlooker.arrays import torch as torch_arrays
+from onlooker.core.errors import LogError
+from onlooker.core.means import as_number
+
+LIBRARIES = {
+    "torch": (torch_arrays, torch.tensor),
+    "numpy": (numpy_arrays, np.array),
+    "jax": (jax_arrays, jax.numpy.array),
+}
+
+
+@pytest.fixture(params=LIBRARIES)
+def kind(request):
+    return LIBRARIES[request.param]
+
+
+@pytest.fixture
+def library(kind):
+    return kind[0]
+
+
+@pytest.fixture
+def array(kind):
+    return kind[1]
+
+
+def number_of(library, array):
+    return library.fetch([array])[0]
+
+
+def test_it_is_found_by_the_values_class(library, array):
+    assert find_library(array(1.0)) is library
+    assert library.is_array(array(1.0))
+    assert not library.is_array(1.0)
+
+
+@pytest.mark.parametrize("value", [1.0, 1, "a", None, [1.0], object(), types.SimpleNamespace(shape=())], ids=repr)
+def test_what_is_no_array(value):
+    assert find_library(value) is None
+
+
+def test_subclasses_and_scalars_are_found_too():
+    assert find_library(torch.nn.Parameter(torch.ones(()))) is torch_arrays
+    assert find_library(np.float32(1.0)) is numpy_arrays
+    assert find_library(type("Mine", (np.ndarray,), {})(())) is numpy_arrays
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1)])
+def test_a_snapshot_has_no_shape(library, array, shape):
+    snapshot = library.snapshot(array(0.5).reshape(shape))
+    assert tuple(snapshot.shape) == ()
+    assert number_of(library, snapshot) == 0.5
+
+
+def test_sums_are_taken_in_float32_or_wider(kind, library):
+    """A thousand times 0.1 in half precision is not 100: from 256 on, adding 0.1 changes nothing."""
+    dtypes = {"torch": torch.bfloat16, "numpy": np.float16, "jax": jax.numpy.bfloat16}
+    dtype = next(dtypes[name] for name, entry in LIBRARIES.items() if entry is kind)
+    total = None
+    for _ in range(4000):
+        value = library.snapshot(kind[1](0.125, dtype=dtype))
+        total = library.scale(value, 1.0) if total is None else library.add(total, value, 1.0)
+    assert number_of(library, total) == 500.0
+
+
+def test_integers_and_bools_become_numbers(library, array):
+    for value, expected in ((3, 1.5), (True, 0.5)):
+        assert number_of(library, library.scale(library.snapshot(array(value)), 0.5)) == expected
+
+
+def test_sums_and_products_are_new_arrays(library, array):
+    value = library.snapshot(array(2.0))
+    total = library.scale(value, 3.0)
+    assert number_of(library, total) == 6.0
+    assert number_of(library, library.add(total, value, 0.5)) == 7.0
+    assert (number_of(library, value), number_of(library, total)) == (2.0, 6.0)
+
+
+def test_several_come_together_in_order(library, array):
+    values = [library.snapshot(array(float(number))) for number in range(5)]
+    assert len({library.device(value) for value in values}) == 1
+    fetched = library.fetch(values)
+    assert fetched == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert {type(number) for number in fetched} == {float}
+    assert library.fetch(values[3:4]) == [3.0]
+
+
+def test_nan_and_infinity_come_through(library, array):
+    fetched = library.fetch([library.snapshot(array(number)) for number in (math.nan, math.inf, -math.inf)])
+    assert math.isnan(fetched[0])
+    assert fetched[1:] == [math.inf, -math.inf]
+
+
+def test_an_array_of_several_is_no_number(library, array):
+    for value in (array([1.0, 2.0]), array([])):
+        with pytest.raises(LogError, match=r"'loss' was logged as an array of shape \([02],\)"):
+            as_number("loss", value, find_library)
+
+
+def test_what_is_no_real_number_is_none():
+    for value in (torch.tensor(1j), np.array(1j), np.array("text"), np.str_("text"), np.array(None)):
+        with pytest.raises(LogError, match=r"'loss' was logged as an array of shape \(\)"):
+            as_number("loss", value, find_library)
+
+
+def test_numbers_that_are_here_are_read_at_once():
+    for value in (torch.tensor(0.5), torch.tensor([0.5], requires_grad=True), np.float32(0.5), np.array([[0.5]])):
+        number = as_number("loss", value, find_library)
+        assert type(number) is float
+        assert number == 0.5
+
+
+def test_tensors_keep_a_snapshot_without_a_graph():
+    value = torch.tensor(1.0, requires_grad=True)
+    logged = (value * 2).clone()
+    snapshot = torch_arrays.snapshot(logged)
+    with torch.no_grad():
+        logged.add_(1)
+    assert snapshot.item() == 2.0
+    assert snapshot.dtype is torch.float64
+    assert snapshot.grad_fn is None
+    assert not snapshot.requires_grad
+
+
+def test_a_numpy_snapshot_is_a_copy():
+    value = np.array([1.0])
+    snapshot = numpy_arrays.snapshot(value)
+    value[0] = 5.0
+    assert snapshot == 1.0
