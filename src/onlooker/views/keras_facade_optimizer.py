@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from onlooker.core.errors import AbsentError
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ class OptimizerFacade:
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        self._run.view.set_learning_rate(_to_number(value))
+        self._run.view.set_learning_rate(float(value))
 
     @property
     def iterations(self) -> int:
@@ -109,7 +107,7 @@ class _RateFacade(OptimizerFacade):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        self._run.view.set_learning_rate({**self._rates(), self.name: _to_number(value)})
+        self._run.view.set_learning_rate({**self._rates(), self.name: float(value)})
 
 
 def find_optimizer(run: Run, before: OptimizerFacade | None) -> OptimizerFacade | None:
@@ -140,8 +138,3 @@ def optimizer_objects(run: Run) -> list[Any]:
 def _name(run: Run) -> str:
     names = {type(optimizer).__name__ for optimizer in optimizer_objects(run)}
     return "_".join(sorted(names)) or "optimizer"
-
-
-def _to_number(value: Any) -> float:
-    """Return what a schedule gives, a number or an array of one, as a float."""
-    return float(value.detach().cpu() if hasattr(value, "detach") else np.asarray(value))

@@ -71,7 +71,7 @@ class VariableFacade:
         Raises:
             ValueError: the shape is another one.
         """
-        value = getattr(value, "value", value)
+        value = getattr(value, "value", value)  # straight from tensor to tensor, on the device
         if not hasattr(value, "detach"):
             value = np.asarray(value)
         self.check_shape(value)
@@ -93,8 +93,7 @@ class VariableFacade:
         return sys.modules["jax"].numpy.asarray(self.numpy())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        array = self.numpy()
-        return array if dtype is None else array.astype(dtype)
+        return np.asarray(self.numpy(), dtype)
 
 
 class LayerFacade:

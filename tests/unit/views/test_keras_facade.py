@@ -62,6 +62,26 @@ def test_setting_weights_checks_all_before_it_sets_any():
     with pytest.raises(ValueError, match=r"thirds has shape \(5,\), but was given shape \(2,\)"):
         facade.set_weights(kept)
     assert torch.equal(module.first.weight, first)
+    assert module.frozen.sum() == 2
+
+
+def test_what_a_module_keeps_beside_its_weights_is_no_weight(tmp_path):
+    class Counts(torch.nn.Linear):
+        calls = 3
+
+        def get_extra_state(self):
+            return {"calls": self.calls}
+
+        def set_extra_state(self, state):
+            self.calls = state["calls"]
+
+    facade = facade_for(Counts(2, 1))
+    assert [variable.path for variable in facade.variables] == ["weight", "bias"]
+    facade.save_weights(tmp_path / "a.weights.h5")
+    other = Counts(2, 1)
+    other.calls = 0
+    load_weights(tmp_path / "a.weights.h5", other)
+    assert other.calls == 3
 
 
 def test_variables():
