@@ -1,0 +1,117 @@
+"""How triggers are built and shown: every bad value is refused where it is written."""
+
+import pytest
+
+from onlooker.core.errors import TriggerError
+from onlooker.core.trigger import Trigger, after, at, before, every, when
+
+WHOLE = ("epochs", "batches", "steps")
+BUILDERS = {"every": (every, 1), "after": (after, 0), "before": (before, 1)}
+
+
+@pytest.mark.parametrize("builder", [every, at, after, before], ids=lambda builder: builder.__name__)
+def test_exactly_one_argument(builder):
+    with pytest.raises(TriggerError, match=r"takes exactly one of epochs, batches, .*; got nothing") as caught:
+        builder()
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(TriggerError, match="got epochs=1, steps=2"):
+        builder(epochs=1, steps=2)
+    with pytest.raises(TypeError):
+        builder(5)
+    with pytest.raises(TypeError):
+        builder(epoch=5)
+
+
+@pytest.mark.parametrize("unit", WHOLE)
+@pytest.mark.parametrize("name", BUILDERS)
+def test_what_is_no_whole_number_of_the_right_size(name, unit):
+    builder, least = BUILDERS[name]
+    for value in (least - 1, -5, 1.5, 2.0, "3", [1], True, False, object(), float("nan")):
+        with pytest.raises(TriggerError, match=rf"{name}\({unit}=.*\) must be a whole number of at least {least}"):
+            builder(**{unit: value})
+    assert repr(builder(**{unit: least})) == f"{name}({unit}={least})"
+
+
+@pytest.mark.parametrize("unit", WHOLE)
+def test_places_that_are_none(unit):
+    least = 1 if unit == "steps" else 0
+    for value in (least - 1, [least, least - 1], 1.5, "3", ["3"], [None], True, {"a"}):
+        with pytest.raises(TriggerError, match=rf"at\({unit}=.*\) must be a whole number of at least {least}"):
+            at(**{unit: value})
+    with pytest.raises(TriggerError, match=rf"at\({unit}=\[\]\) would never pass; name at least one"):
+        at(**{unit: []})
+
+
+def test_places_in_all_their_forms():
+    numpy = pytest.importorskip("numpy")
+    for places in ([3, 1], (1, 3), {1, 3}, range(1, 4, 2), iter([1, 3, 3]), numpy.array([1, 3])):
+        assert repr(at(epochs=places)) == "at(epochs=[1, 3])"
+    assert repr(at(epochs=numpy.int64(2))) == "at(epochs=[2])"
+    assert repr(every(steps=numpy.int64(2))) == "every(steps=2)"
+
+
+@pytest.mark.parametrize("name", ["every", "after", "before"])
+def test_seconds(name):
+    builder, least = BUILDERS[name]
+    for value in (-1, float("inf"), float("nan"), "1", [1], True, *([0, 0.0] if least else [])):
+        with pytest.raises(TriggerError, match=rf"{name}\(seconds=.*\) must be a positive number of seconds"):
+            builder(seconds=value)
+    assert repr(builder(seconds=0.5)) == f"{name}(seconds=0.5)"
+    assert repr(builder(seconds=30)) == f"{name}(seconds=30)"
+
+
+def test_after_no_seconds_at_all():
+    assert repr(after(seconds=0)) == "after(seconds=0)"
+
+
+def test_at_takes_no_seconds():
+    with pytest.raises(TypeError):
+        at(seconds=3)
+
+
+@pytest.mark.parametrize("thing", [3, None, "epoch", every(epochs=1)], ids=repr)
+def test_when_takes_a_function_of_the_run(thing):
+    with pytest.raises(TriggerError, match=r"when\(\) takes a function of the run, not"):
+        when(thing)
+
+
+def test_combined_and_shown():
+    a, b, c = every(epochs=5), at(epochs=[0]), after(steps=100)
+    assert repr(a | b) == "every(epochs=5) | at(epochs=[0])"
+    assert repr(a & b) == "every(epochs=5) & at(epochs=[0])"
+    assert repr(~a) == "~every(epochs=5)"
+    assert repr((a | b) & c) == "(every(epochs=5) | at(epochs=[0])) & after(steps=100)"
+    assert repr(a | b & c) == "every(epochs=5) | (at(epochs=[0]) & after(steps=100))"
+    assert repr(~(a | b)) == "~(every(epochs=5) | at(epochs=[0]))"
+    assert repr(~~a) == "~~every(epochs=5)"
+
+
+@pytest.mark.parametrize("other", [3, None, "every", lambda run: True])
+def test_combined_with_what_is_no_trigger(other):
+    for combine in (
+        lambda: every(epochs=1) | other,
+        lambda: every(epochs=1) & other,
+        lambda: other | every(epochs=1),
+        lambda: other & every(epochs=1),
+    ):
+        with pytest.raises(TypeError):
+            combine()
+
+
+@pytest.mark.parametrize("thing", [3, None, "x"])
+def test_above_what_is_no_function(thing):
+    with pytest.raises(TriggerError, match=r"stands above .*, which is no function"):
+        every(epochs=1)(thing)
+
+
+def test_above_a_hook_it_gives_back_the_very_function():
+    def hook(self, epoch, logs=None): ...
+
+    assert every(epochs=1)(hook) is hook
+
+
+def test_each_is_a_trigger():
+    for trigger in (every(epochs=1), at(epochs=1), after(epochs=1), before(epochs=1), when(bool), ~when(bool)):
+        assert isinstance(trigger, Trigger)
+        assert isinstance(trigger | trigger, Trigger)
+        assert isinstance(trigger & trigger, Trigger)
