@@ -73,6 +73,11 @@ class WeightsAverage:
         for variable, average in zip(self.variables, self.averages, strict=True):
             variable.assign(average)
 
+    def take_weights(self) -> None:
+        """Set the average to the weights."""
+        for variable, average in zip(self.variables, self.averages, strict=True):
+            average.assign(variable)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the average by the weights' names, and the number of steps."""
         return {"steps": self.steps, "averages": {average.path: average.value for average in self.averages}}
@@ -95,7 +100,6 @@ class SwapCompanion:
         self._callback = callback
         self._average: WeightsAverage | None = None
         self._stop_following: Callable[[], None] | None = None
-        self._was_swapped = False
 
     def attach(self, run: Run, facade: KerasFacade) -> None:
         """Make the average, once for each run.
@@ -128,16 +132,20 @@ class SwapCompanion:
         """Do what Keras does before it calls a hook of a stage."""
         if hook == "on_train_begin" and self._average is not None:
             self._stop_following = self._average.follow(run.view)
-        elif hook == "on_predict_begin":
-            self._was_swapped = self._callback._ema_weights_in_model
         elif hook == "on_train_end" and self._average is not None:
             if self._stop_following is not None:
                 self._stop_following()
-            # Keras ends with the average in the model, unless an error ends the training.
-            if run.outcome not in ("failed", "interrupted") and not self._callback._ema_weights_in_model:
-                self._average.put_into_weights()
+            if run.outcome not in ("failed", "interrupted"):
+                self._finish(self._average)
+
+    def _finish(self, average: WeightsAverage) -> None:
+        """End with the average in the model, as Keras does, and with nothing else to swap in later."""
+        if self._callback._ema_weights_in_model:
+            average.take_weights()
+        else:
+            average.put_into_weights()
 
     def after(self, hook: str) -> None:
         """Make up for what the callback leaves undone in a hook of a stage."""
-        if hook == "on_predict_end" and self._callback._ema_weights_in_model and not self._was_swapped:
+        if hook == "on_predict_end" and self._callback._ema_weights_in_model:
             self._callback.on_test_end()

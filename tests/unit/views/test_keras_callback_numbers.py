@@ -12,7 +12,6 @@ import pytest
 import torch
 from tests.unit.views.keras_twins import (
     Data,
-    as_keras,
     batches,
     fit_keras,
     fit_loop,
@@ -447,16 +446,31 @@ def test_swap_ema_weights_ends_with_the_average_when_stopped_early():
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 1
 
-    module, optimizer = make_torch()
-    optimizer.use_ema = True
-    loop = fit_loop(module, optimizer, [callbacks.SwapEMAWeights(swap_on_epoch=True), Stops()], 5)
-    average = loop.run.__dict__["_keras_facade"].optimizer.average
-    raw = [weight.numpy() for weight in average.averages]  # they stand in each other's place
-    assert not np.array_equal(as_keras(raw)[0], weights_of(module)[0])
     again, marked = make_torch()
     marked.use_ema = True
     fit_loop(again, marked, [callbacks.SwapEMAWeights()], 2)
-    np.testing.assert_array_equal(weights_of(again)[0], weights_of(module)[0])
+    module, optimizer = make_torch()
+    optimizer.use_ema = True
+    data = Data()
+    swaps = [callbacks.SwapEMAWeights(swap_on_epoch=True), Stops()]
+    with ol.Loop(module, optimizer, callbacks=swaps) as loop:
+        for _ in loop.epochs(5):
+            for x, y in loop.train(batches(data.x, data.y)):
+                train_step(loop, module, optimizer, x, y)
+            test_loop(loop, module, data)
+        np.testing.assert_array_equal(weights_of(again)[0], weights_of(module)[0])
+        test_loop(loop, module, data)
+        list(loop.predict([0]))
+    np.testing.assert_array_equal(weights_of(again)[0], weights_of(module)[0], "swapped out again, after the end")
+
+
+def test_swap_ema_weights_takes_one_optimizer_only():
+    module, _ = make_torch()
+    optimizers = [torch.optim.SGD(module[layer].parameters(), 0.1) for layer in (0, 2)]
+    for optimizer in optimizers:
+        optimizer.use_ema = True
+    with pytest.raises(ol.core.errors.AttachError, match="works with one optimizer that has one learning rate"):
+        ol.Loop(module, optimizers, callbacks=[callbacks.SwapEMAWeights()])
 
 
 def test_swap_ema_weights_where_nobody_knows_the_last_epoch():

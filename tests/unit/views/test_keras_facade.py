@@ -240,6 +240,7 @@ class TestOptimizer:
         }
         facade = facade_for(models, optimizers)
         generator, discriminator = facade.optimizer.optimizers
+        assert facade.optimizer is facade.optimizer
         assert (generator.name, discriminator.name) == ("generator", "discriminator")
         generator.learning_rate = 0.4
         assert optimizers["generator"].param_groups[0]["lr"] == 0.4

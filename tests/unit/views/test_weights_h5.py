@@ -68,6 +68,7 @@ def test_arrays_of_numpy_and_jax(tmp_path):
     assert isinstance(back["jax"], jax.Array)
     assert back["jax"].dtype == tree["jax"].dtype
     assert back["number"] == float(np.float32(0.1))
+    assert type(back["number"]) is float
     assert torch.equal(back["parameter"], tree["parameter"].detach())
 
 
@@ -85,6 +86,7 @@ def test_one_part_alone(tmp_path):
 
 def test_names_that_read_the_same_do_not_meet(tmp_path):
     tree = {"a/b": torch.ones(1), "a": {"b": torch.zeros(1)}, "c": {0: torch.ones(2), "0": torch.zeros(2)}}
+    tree |= {"f": torch.ones(5), "f/g": torch.zeros(5)}
     tree |= {"d": {"": {"e": torch.ones(3)}, "e": torch.zeros(3)}, ".": torch.ones(4)}
     write_weights(str(tmp_path / "a.weights.h5"), tree)
     back = read_weights(str(tmp_path / "a.weights.h5"))
