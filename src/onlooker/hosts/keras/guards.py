@@ -81,7 +81,7 @@ class Guards:
     def has_data(self, stage: str) -> bool:
         """Say whether a batch that Keras begins has data: on JAX it begins one before it finds that there are none."""
         draw = self._draws.get(stage)
-        return draw is None or draw.has_more()
+        return draw is None or self._host.run.view.backend != "jax" or draw.has_more()
 
     def remove_step(self, stage: str) -> None:
         """Take the guard of a stage's function off."""

@@ -67,6 +67,7 @@ def with_guest(host: KerasHost, member: Any, call: Callable[[], None]) -> None:
     """Make a call of a guest's, unless Keras would not have made it."""
     if host.is_closing:
         return
+    host.run.notice_flag()  # set by one of ours, if it is set already
     host.is_guest_called = True
     try:
         call()
