@@ -147,14 +147,7 @@ class Dispatcher:
         Raises:
             AttachError: it is refused, is attached already, or is in another run that is under way.
         """
-        check_callback(callback)
-        name = type(callback).__name__
-        if id(callback) in self._attached:
-            raise AttachError(f"the same instance of {name} was passed twice; pass it once, or make two instances")
-        self._check_free(callback)
-        self.run.host.check_needs(name, callback.needs)
-        calls = self._gated(callback, heard_hooks(callback))
-        for hook, call in calls.items():
+        for hook, call in self.check(callback).items():
             self._lines[hook].add(call, callback)
             self._heard.add(hook)
         self._attached.add(id(callback))
@@ -163,6 +156,20 @@ class Dispatcher:
         keep = getattr(callback, "keep", None)
         if callable(keep):
             self.run.sinks.append(keep)
+
+    def check(self, callback: Callback) -> dict[str, Callable[..., None]]:
+        """Refuse what cannot be attached, and attach nothing; return what would be called for each hook.
+
+        Raises:
+            AttachError: it is refused, is attached already, or is in another run that is under way.
+        """
+        check_callback(callback)
+        name = type(callback).__name__
+        if id(callback) in self._attached:
+            raise AttachError(f"the same instance of {name} was passed twice; pass it once, or make two instances")
+        self._check_free(callback)
+        self.run.host.check_needs(name, callback.needs)
+        return self._gated(callback, heard_hooks(callback))
 
     def join(self, callback: Callback) -> None:
         """Attach a callback to a training under way: it alone gets `on_train_begin`."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from onlooker.core.callback import Callback
 from onlooker.core.dispatch import Dispatcher
-from onlooker.core.errors import LoopError
+from onlooker.core.errors import AttachError, LoopError
 from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import Logs
 from onlooker.core.run import Run
@@ -34,7 +34,6 @@ class Course:
         run: what is moved.
         scopes: what is open.
         ledger: what was logged.
-        joining: callbacks that join with the next epoch.
         has_trained: whether there has been a train batch.
         has_left: whether an iteration was left and its scopes are still open.
     """
@@ -42,7 +41,7 @@ class Course:
     def __init__(self, run: Run, dispatcher: Dispatcher, resume: Any = None) -> None:
         self.ledger = Ledger(run, dispatcher)
         self.scopes = Scopes(run, dispatcher, self._logs_for, self.ledger.closed)
-        self.joining: list[Callback] = []
+        self._joining: list[Callback] = []  # with the next epoch
         self.has_trained = self.has_left = False
         self.run = run
         self._dispatcher = dispatcher
@@ -112,11 +111,26 @@ class Course:
             run.view.load(str(resume))  # again: what on_train_begin drew or changed, it did the first time too
         return run.first_epoch
 
+    def let_join(self, callback: Callback) -> None:
+        """Have a callback join with the next epoch; what is wrong with it is said now.
+
+        Raises:
+            AttachError: it is refused.
+        """
+        self._dispatcher.check(callback)
+        if any(waiting is callback for waiting in self._joining):
+            raise AttachError(f"the same instance of {type(callback).__name__} was passed twice; pass it once")
+        self._joining.append(callback)
+
     def open_epoch(self, epoch: int) -> None:
         """Begin an epoch, with the callbacks that were added since the last."""
-        joining, self.joining = self.joining, []
-        for callback in joining:
-            self._dispatcher.join(callback)
+        joining, self._joining = self._joining, []
+        self.scopes.is_in_hook = True  # `on_train_begin` of the newcomers
+        try:
+            for callback in joining:
+                self._dispatcher.join(callback)
+        finally:
+            self.scopes.is_in_hook = False
         self.ledger.begin_epoch()
         self._next_batch = 0
         self.scopes.open("epoch", epoch)
@@ -190,11 +204,11 @@ class Course:
         """End a batch, after the body is done with it."""
         if self._active[-1] is not iteration:
             self._close_within(iteration)
+        self.ledger.is_in_batch = False  # from the end hook on it is too late to log to the batch
         if iteration.is_silent:
             self.ledger.end_batch()
         else:
             self.scopes.close()
-        self.ledger.is_in_batch = False
 
     def end(self, iteration: Iteration, stage: Stage | None = None) -> None:
         """End an iteration whose generator came to its end."""

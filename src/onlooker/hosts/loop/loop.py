@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from onlooker.core.attach import check_callback
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import LoopError
 from onlooker.core.run import Run
@@ -193,7 +192,6 @@ class Loop:
         """
         (adapted,) = adapt([callback])
         if "train" in self._course.scopes.names:
-            check_callback(adapted)
-            self._course.joining.append(adapted)
+            self._course.let_join(adapted)
         else:
             self._dispatcher.add(adapted)
