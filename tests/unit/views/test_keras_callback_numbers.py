@@ -386,6 +386,25 @@ def test_a_torn_epoch_is_no_epoch(tmp_path):
     assert attached[1].csv_file.closed, "on_train_end did come"
 
 
+def test_a_torn_batch_is_no_batch(tmp_path):
+    """Ctrl-C may come in the middle of a step: such weights must not replace good ones."""
+    module, optimizer = make_torch()
+    attached = [
+        callbacks.ModelCheckpoint(tmp_path / "{epoch}-{batch}.weights.h5", save_weights_only=True, save_freq=1),
+        callbacks.BackupAndRestore(tmp_path / "backup", save_freq=1),
+    ]
+    with pytest.raises(KeyboardInterrupt), ol.Loop(module, optimizer, callbacks=attached) as loop:
+        for _ in loop.epochs(1):
+            for batch in loop.train([0, 1, 2]):
+                loop.log(loss=0.5)
+                module[0].weight.data.fill_(batch)
+                if batch == 2:
+                    raise KeyboardInterrupt
+    assert sorted(path.name for path in tmp_path.glob("*.h5")) == ["1-1.weights.h5", "1-2.weights.h5"]
+    load_weights(tmp_path / "backup" / "latest.weights.h5", module)
+    assert (module[0].weight == 1).all()
+
+
 @pytest.mark.parametrize("swap_on_epoch", [False, True])
 @pytest.mark.parametrize("settings", [{"ema_momentum": 0.9}, {"ema_momentum": 0.5, "ema_overwrite_frequency": 4}, {}])
 def test_swap_ema_weights(swap_on_epoch, settings, tmp_path):
