@@ -113,7 +113,7 @@ class Means:
         warnings.warn(
             f"{name!r} is NaN ({self._where()}), and so is its mean over the epoch from here on",
             OnlookerWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

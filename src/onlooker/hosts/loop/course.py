@@ -35,7 +35,7 @@ class Course:
         scopes: what is open.
         ledger: what was logged.
         has_trained: whether there has been a train batch.
-        has_left: whether an iteration was left and its scopes are still open.
+        has_left: whether there is something to settle: an iteration that was left, or one that a hook has begun.
     """
 
     def __init__(self, run: Run, dispatcher: Dispatcher, resume: Any = None) -> None:
@@ -147,7 +147,7 @@ class Course:
         """Make room for a stage: close what was left, and what cannot hold it."""
         self.check_live()
         self.settle()
-        is_silent = self.scopes.is_in_hook or any(active.is_silent for active in self._active)
+        is_silent = self.scopes.is_in_hook
         if is_silent and stage.kind == "train":
             raise LoopError("a callback cannot train from within a hook; test and predict can be nested")
         wanted = stage.batch_scope if stage.kind == "train" else stage.kind
@@ -158,6 +158,7 @@ class Course:
         iteration.outer = (run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch)
         self.ledger.is_in_batch = False
         self._active.append(iteration)
+        self.has_left = is_silent  # until it is known whether its hook keeps it open
         return iteration
 
     def open(self, stage: Stage, iteration: Iteration) -> int:
@@ -199,6 +200,8 @@ class Course:
         if stage.kind == "train":
             self._next_batch, self.has_trained = index + 1, True
         self.scopes.open(stage.batch_scope, index)
+        if self._active[-1] is not iteration:  # a hook has kept a stage open
+            self._close_within(iteration)
 
     def end_batch(self, iteration: Iteration) -> None:
         """End a batch, after the body is done with it."""
@@ -209,6 +212,8 @@ class Course:
             self.ledger.end_batch()
         else:
             self.scopes.close()
+            if self._active[-1] is not iteration:
+                self._close_within(iteration)
 
     def end(self, iteration: Iteration, stage: Stage | None = None) -> None:
         """End an iteration whose generator came to its end."""
@@ -237,12 +242,13 @@ class Course:
     # Order among the iterations.
 
     def settle(self) -> None:
-        """Close what was left since the last call, from the inside out."""
-        self.has_left = False
+        """Close what was left since the last call, from the inside out, and what hooks that are over have kept open."""
+        is_in_hook = self.scopes.is_in_hook
         for iteration in self._active:
-            if iteration.is_left:
+            if iteration.is_left or (iteration.is_silent and not is_in_hook):
                 self._close(iteration, is_complete=False)
-                return
+                break
+        self.has_left = bool(self._active) and self._active[-1].is_silent
 
     def leave(self, iteration: Iteration) -> None:
         """Take note that a generator is at its end, however that came."""
@@ -267,6 +273,8 @@ class Course:
     def _close(self, iteration: Iteration, is_complete: bool) -> None:
         """End an iteration and all within it: put modes back, then call the end hooks of what is open."""
         self._drop(self._active.index(iteration))
+        if iteration.is_silent:
+            return  # it has opened no scopes, and those around it may have changed since
         if iteration.owns_training and "train" in self.scopes.names:
             self._set_outcome(None, is_complete)
         self.scopes.close_to(iteration.base)

@@ -38,6 +38,7 @@ class Ledger:
         self.is_in_batch = False
         self._means = [self._new_means()]  # the epoch's, then those of the stages within, innermost last
         self._prefixes: list[str] = []  # of the open tests
+        self._tested: set[str] = set()  # the prefixes of this epoch's tests that are over
         self._epoch_values: dict[str, Any] = {}
         self._test_values: dict[str, Any] = {}
         self._last_epoch = Logs()
@@ -49,7 +50,7 @@ class Ledger:
     def begin_epoch(self) -> None:
         """Start new means for an epoch."""
         self._means = [self._new_means()]
-        self._prefixes, self._epoch_values, self._test_values = [], {}, {}
+        self._prefixes, self._tested, self._epoch_values, self._test_values = [], set(), {}, {}
 
     def begin_stage(self, prefix: str = "") -> None:
         """Start the means of a test or predict stage; they are added up apart from those around it."""
@@ -116,12 +117,13 @@ class Ledger:
             self._means.pop()
             prefix = self._prefixes.pop()
             if scope == "test" and logs is not None:
+                self._tested.add(prefix)
                 for name, value in dict.items(logs):  # as it is: nothing is fetched here
                     self._test_values[f"{prefix}_{name}"] = value
 
     def has_test(self, prefix: str) -> bool:
         """Say whether a test with this prefix has already given its values to the epoch."""
-        return any(name.startswith(f"{prefix}_") for name in self._test_values)
+        return prefix in self._tested
 
     def _new_means(self) -> Means:
         return Means(find_library, self._run.where)
