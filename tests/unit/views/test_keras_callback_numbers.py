@@ -393,13 +393,18 @@ def test_a_torn_batch_is_no_batch(tmp_path):
         callbacks.ModelCheckpoint(tmp_path / "{epoch}-{batch}.weights.h5", save_weights_only=True, save_freq=1),
         callbacks.BackupAndRestore(tmp_path / "backup", save_freq=1),
     ]
-    with pytest.raises(KeyboardInterrupt), ol.Loop(module, optimizer, callbacks=attached) as loop:
-        for _ in loop.epochs(1):
-            for batch in loop.train([0, 1, 2]):
-                loop.log(loss=0.5)
-                module[0].weight.data.fill_(batch)
-                if batch == 2:
-                    raise KeyboardInterrupt
+
+    def train():
+        with ol.Loop(module, optimizer, callbacks=attached) as loop:
+            for _ in loop.epochs(1):
+                for batch in loop.train([0, 1, 2]):
+                    loop.log(loss=0.5)
+                    module[0].weight.data.fill_(batch)
+                    if batch == 2:
+                        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
     assert sorted(path.name for path in tmp_path.glob("*.h5")) == ["1-1.weights.h5", "1-2.weights.h5"]
     load_weights(tmp_path / "backup" / "latest.weights.h5", module)
     assert (module[0].weight == 1).all()
