@@ -32,7 +32,7 @@ CUT_OFF = ("failed", "interrupted")
 """The outcomes after which Keras calls no end hooks."""
 
 _adapters: weakref.WeakValueDictionary[int, KerasCallback] = weakref.WeakValueDictionary()
-_kinds: dict[type, type[KerasCallback]] = {}
+_kinds: weakref.WeakKeyDictionary[type, type[KerasCallback]] = weakref.WeakKeyDictionary()
 
 
 def adapt(keras_callback: Any) -> KerasCallback:
@@ -80,7 +80,7 @@ class KerasCallback(Callback):
         self._members = _members(keras_callback)
         self._rows = [find_row(type(member)) for member in self._members]
         self._withheld = frozenset(hook for row in self._rows for hook in row.withheld)
-        self._companions = [SwapCompanion(member) for member in self._members if hasattr(member, "swap_on_epoch")]
+        self._companions = [SwapCompanion(member) for member in self._of_row("SwapEMAWeights")]
         self._given_params: dict[str, Any] = {}
         self._stage: str | None = None  # the one that stands by itself
         self.on_error = getattr(keras_callback, "on_error", "raise")
@@ -188,10 +188,12 @@ class KerasCallback(Callback):
             return
         self._given_params = params
         self.keras_callback.set_params(dict(params))
-        for member in self._members:
-            bar = getattr(member, "progbar", None)
-            if bar is not None:
-                bar.target = params["steps"]
+        for logger in self._of_row("ProgbarLogger"):
+            if logger.progbar is not None:
+                logger.progbar.target = params["steps"]
+
+    def _of_row(self, name: str) -> list[Any]:
+        return [member for member, row in zip(self._members, self._rows, strict=True) if row.name == name]
 
     def _check_run(self, run: Run) -> None:
         """Refuse a run that lacks what the callback needs."""
