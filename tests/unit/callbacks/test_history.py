@@ -6,27 +6,14 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from tests.unit.core.counting_library import CountingLibrary
 
 import onlooker as ol
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import MissingExtraError
-from onlooker.core.logs import DeviceValue, LazyLogs
+from onlooker.core.logs import LazyLogs
 
 History = ol.callbacks.History
-
-
-class CountingLibrary:
-    """An array library whose arrays are floats and whose fetches are counted."""
-
-    def __init__(self):
-        self.fetches = 0
-
-    def device(self, array):
-        return "device"
-
-    def fetch(self, arrays):
-        self.fetches += 1
-        return arrays
 
 
 def train(history, epochs=3, *, others=(), validate_every=1, **loop):
@@ -112,13 +99,13 @@ def test_sees_what_later_callbacks_assign():
 def test_waits_for_no_device_in_the_hook():
     library, history = CountingLibrary(), History()
     dispatcher = Dispatcher([history])
-    dispatcher.on_epoch_end(0, LazyLogs({"loss": DeviceValue(library, 0.5)}))
-    assert library.fetches == 0
+    dispatcher.on_epoch_end(0, LazyLogs({"loss": library.value(0.5)}))
+    assert library.transfers == []
     dispatcher.on_epoch_begin(1)
-    assert library.fetches == 1
-    dispatcher.on_epoch_end(1, LazyLogs({"loss": DeviceValue(library, 0.25)}))
+    assert library.transfers == [1]
+    dispatcher.on_epoch_end(1, LazyLogs({"loss": library.value(0.25)}))
     dispatcher.on_train_end()
-    assert library.fetches == 2  # nothing is left on the device
+    assert library.transfers == [1, 1]  # nothing is left on the device
     assert history.history == {"loss": [0.5, 0.25]}
 
 
@@ -150,7 +137,7 @@ def test_keeps_the_epoch_in_which_a_training_fails():
 def test_copies_are_complete(again):
     history = History()
     dispatcher = Dispatcher([history])
-    dispatcher.on_epoch_end(0, LazyLogs({"loss": DeviceValue(CountingLibrary(), 0.5)}))
+    dispatcher.on_epoch_end(0, LazyLogs({"loss": CountingLibrary().value(0.5)}))
     copied = again(history)
     assert copied.history == {"loss": [0.5]}
     assert not hasattr(copied, "run")
