@@ -80,7 +80,7 @@ def train(
     pictures = ol.callbacks.ImageGrid(  # <- what the generator draws while it learns
         draw, directory, name="digits", value_range=(-1, 1), when=ol.every(epochs=every), before_training=True
     )
-    with ol.Loop(models, optimizers, callbacks=[pictures, *callbacks]) as loop:  # <-
+    with ol.Loop(models, optimizers, callbacks=[ol.callbacks.Progress(), pictures, *callbacks]) as loop:  # <-
         for epoch in loop.epochs(epochs):  # <- instead of range(epochs)
             # Blurred eyes at first: a discriminator that is sure of itself has nothing to teach.
             blur = 0.5 * (1 - epoch / epochs)
