@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
+from onlooker.core.declaration import Declaration
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import LoopError
 from onlooker.core.run import Run
@@ -32,6 +33,7 @@ class Loop:
         optimizer: its optimizer, or a dict or list of several; None where there is none to look at.
         callbacks: onlooker's, or Keras' own, in the order in which they are called.
         resume: a file that `run.save` wrote: the first training goes on from there.
+        host: what is declared of whoever writes the loop; for hosts that are built on this one.
 
     Attributes:
         run: the `Run` that callbacks see.
@@ -61,9 +63,10 @@ class Loop:
         callbacks: Iterable[Any] = (),
         *,
         resume: Any = None,
+        host: Declaration = LOOP,
     ) -> None:
         params = {"epochs": None, "steps": None, "verbose": 1}
-        self.run = Run(model, view=find_view(model, optimizer), host=LOOP, params=params)
+        self.run = Run(model, view=find_view(model, optimizer), host=host, params=params)
         self._dispatcher = Dispatcher(adapt(callbacks), self.run)
         self._course = Course(self.run, self._dispatcher, resume)
         self._is_used = False

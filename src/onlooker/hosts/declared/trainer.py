@@ -1,0 +1,21 @@
+"""What `Trainer` gives to callbacks: what `Loop` gives, since it is built on it, and the outputs by itself."""
+
+from __future__ import annotations
+
+from onlooker.core.declaration import Declaration, native
+
+from .loop import LOOP
+
+TRAINER = Declaration(
+    name="Trainer",
+    use="onlooker.Trainer(model, loss=..., optimizer=...).fit(loader, callbacks=[...])",
+    package="torch",
+    tested=LOOP.tested,
+    abilities={
+        **LOOP.abilities,
+        "outputs": native(),
+        "step": native("counts the optimizer's updates: with accumulate=4 one in four batches"),
+        "gradients": native("in on_train_batch_end, as the update used them: accumulated, unscaled and clipped"),
+        "closing": native(),
+    },
+)

@@ -1,0 +1,283 @@
+"""`Trainer`: `fit`, `evaluate` and `predict` for a PyTorch module.
+
+A convenience, not another framework: who needs more writes the loop, under `Loop`. Owns the arguments and the order of
+forward pass, loss and update; data are `batches`' business, the update `update`'s, and everything else `Loop`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from onlooker.callbacks.history import History
+from onlooker.core.errors import DataError
+from onlooker.core.logs import Logs
+from onlooker.hosts.declared.trainer import TRAINER
+from onlooker.hosts.loop import Loop
+from onlooker.views.torch_random import seed_all
+
+from .batches import WithLast, apply, as_loader, concatenate, split, to_device
+from .update import Update
+
+Loss = Callable[[Any, Any], torch.Tensor]
+
+
+class Trainer:
+    """Trains a PyTorch module, with callbacks.
+
+    Args:
+        model: the module.
+        loss: of the outputs and the targets, a tensor of shape (): the mean over the batch. Only `predict` needs none.
+        optimizer: of the module's parameters. Needed for `fit`.
+        metrics: by name, functions of the outputs and the targets that return a number: the mean over the batch.
+        device: to which the module and the batches are moved; None leaves the module where it is, and batches follow.
+        accumulate: over how many batches gradients are averaged before each step.
+        clip_norm: the largest norm of all gradients together, or None.
+        clip_value: the largest absolute value of each gradient, or None.
+        autocast: the type of mixed precision, `torch.bfloat16` or `torch.float16`, or None. For float16 the loss is
+            scaled, so that small gradients do not vanish.
+        seed: seeds every random generator when `fit` begins; None leaves them.
+        split: returns a batch's inputs and targets. Default: the two parts of a pair.
+
+    Raises:
+        TypeError: the model is no module, or another argument is of the wrong kind.
+        ValueError: a number is out of its range.
+
+    Example:
+        >>> import torch, onlooker as ol
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Linear(1, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        >>> trainer = ol.Trainer(model, loss=torch.nn.MSELoss(), optimizer=optimizer)
+        >>> x = torch.linspace(-1, 1, 64).unsqueeze(1)
+        >>> history = trainer.fit((x, 3 * x), epochs=20, validation=(x, 3 * x))
+        >>> history.history["val_loss"][-1] < 0.01
+        True
+        >>> trainer.predict(torch.ones(2, 1)).shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        *,
+        loss: Loss | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+        metrics: Mapping[str, Callable[[Any, Any], Any]] | None = None,
+        device: torch.device | str | None = None,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        autocast: torch.dtype | None = None,
+        seed: int | None = None,
+        split: Callable[[Any], tuple[Any, Any]] = split,
+    ) -> None:
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(f"Trainer trains a torch.nn.Module, not {type(model).__qualname__} {model!r:.60}")
+        if loss is not None and not callable(loss):
+            raise TypeError(f"loss={loss!r} must be a function of the outputs and the targets")
+        for name, metric in (metrics or {}).items():
+            if not callable(metric):
+                raise TypeError(f"metrics[{name!r}]={metric!r} must be a function of the outputs and the targets")
+            if name == "loss":
+                raise ValueError("metrics may not be named 'loss', which is the loss itself")
+        if not isinstance(accumulate, int) or accumulate < 1:
+            raise ValueError(f"accumulate={accumulate!r} must be a whole number of at least 1")
+        for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name}={limit!r} must be a positive number, or None")
+        self.model = model if device is None else model.to(device)
+        self.loss = loss
+        self.optimizer = optimizer
+        self.metrics = dict(metrics or {})
+        self._accumulate = accumulate
+        self._clips = (clip_norm, clip_value)
+        self._autocast = autocast
+        self._seed = seed
+        self._split = split
+        self._loop: Loop | None = None  # the one under way, in which a callback may ask for an evaluation
+
+    def fit(
+        self,
+        data: Any,
+        epochs: int = 1,
+        *,
+        validation: Any = None,
+        callbacks: Iterable[Any] = (),
+        batch_size: int = 32,
+        shuffle: bool = True,
+        resume: Any = None,
+    ) -> History:
+        """Train for some epochs.
+
+        Args:
+            data: a loader or any iterable of batches; a `Dataset`; or a tuple of arrays `(inputs, targets)`.
+            epochs: how many.
+            validation: data to evaluate on in each epoch; its values stand in the logs under `val_`.
+            callbacks: onlooker's, or Keras' own, in the order in which they are called.
+            batch_size: for a `Dataset` or arrays.
+            shuffle: likewise: draw the training's samples in another order in each epoch.
+            resume: a file that `run.save` wrote, from which the training goes on.
+
+        Returns:
+            The curves. It is the first callback of the run; one that is among `callbacks` is taken instead.
+
+        Raises:
+            ValueError: no loss or no optimizer was given to the trainer, or `epochs` is negative.
+            DataError: there are no data, or a batch cannot be split.
+        """
+        loss, optimizer = self._needed("fit")
+        if epochs < 0:
+            raise ValueError(f"fit(epochs={epochs}) is negative; expected 0 or more")
+        train_loader = as_loader(data, batch_size, shuffle)
+        test_loader = None if validation is None else as_loader(validation, batch_size, shuffle=False)
+        callbacks = list(callbacks)
+        history = next((one for one in callbacks if isinstance(one, History)), None)
+        if history is None:
+            history = History()
+            callbacks.insert(0, history)
+        if self._seed is not None:
+            seed_all(self._seed)
+        device = self._device()
+        scaler = torch.amp.GradScaler(device.type) if self._autocast is torch.float16 and device else None
+        update = Update(self.model, optimizer, self._accumulate, *self._clips, scaler)
+        with self._new_loop(callbacks, resume) as loop:
+            for _ in loop.epochs(epochs):
+                self.model.train()
+                self._train(loop, train_loader, loss, update, device)
+                if test_loader is not None:
+                    self._test(loop, test_loader, loss, device)
+        return history
+
+    def evaluate(self, data: Any, *, callbacks: Iterable[Any] = (), batch_size: int = 32) -> Logs:
+        """Return the loss and the metrics, as means over the data.
+
+        A callback may call it from a hook: then no hooks are called, and the training goes on as if nothing had been.
+
+        Args:
+            data: as in `fit`.
+            callbacks: as in `fit`; left out where a hook calls.
+            batch_size: for a `Dataset` or arrays.
+
+        Raises:
+            ValueError: no loss was given to the trainer.
+            DataError: there are no data, or a batch cannot be split.
+        """
+        loss = self._needed("evaluate", needs_optimizer=False)[0]
+        loader = as_loader(data, batch_size, shuffle=False)
+        if self._loop is not None:
+            with self._loop.run.observing():  # to begin to load draws a random number
+                return self._test(self._loop, loader, loss, self._device())
+        with self._new_loop(callbacks) as loop:
+            return self._test(loop, loader, loss, self._device())
+
+    def predict(self, data: Any, *, callbacks: Iterable[Any] = (), batch_size: int = 32) -> Any:
+        """Return the model's outputs for all data, joined along the first axis, on the CPU.
+
+        Args:
+            data: as in `fit`, or an array of inputs. Targets are left aside.
+            callbacks: as in `evaluate`.
+            batch_size: for a `Dataset` or arrays.
+
+        Raises:
+            DataError: there are no data.
+        """
+        loader = as_loader(data, batch_size, shuffle=False)
+        if self._loop is not None:
+            with self._loop.run.observing():
+                return self._predict(self._loop, loader)
+        with self._new_loop(callbacks) as loop:
+            return self._predict(loop, loader)
+
+    def _train(
+        self, loop: Loop, loader: Iterable[Any], loss: Loss, update: Update, device: torch.device | None
+    ) -> None:
+        length = len(loader) if isinstance(loader, Sized) else None
+        batches = WithLast(loader) if length is None and self._accumulate > 1 else loader
+        update.begin_epoch()
+        for number, batch in enumerate(loop.train(batches), start=1):
+            inputs, targets = self._parts(batch, device)
+            with self._precision(device):
+                outputs = apply(self.model, inputs)
+                value = _checked(loss(outputs, targets))
+            update.take(value, batches.is_last if isinstance(batches, WithLast) else number == length)
+            self._log(loop, value, outputs, targets)
+
+    def _test(self, loop: Loop, loader: Iterable[Any], loss: Loss, device: torch.device | None) -> Logs:
+        stage = loop.test(loader)
+        for batch in stage:
+            inputs, targets = self._parts(batch, device)
+            with self._precision(device):
+                outputs = apply(self.model, inputs)
+                value = _checked(loss(outputs, targets))
+            self._log(loop, value, outputs, targets)
+        return stage.logs
+
+    def _predict(self, loop: Loop, loader: Iterable[Any]) -> Any:
+        device, found = self._device(), []
+        for batch in loop.predict(loader):
+            inputs = batch[0] if isinstance(batch, tuple | list) else batch
+            with self._precision(device):
+                loop.outputs = apply(self.model, to_device(inputs, device))
+            found.append(to_device(loop.outputs, torch.device("cpu")))
+        return concatenate(found)
+
+    def _log(self, loop: Loop, value: torch.Tensor, outputs: Any, targets: Any) -> None:
+        loop.outputs = outputs
+        values: dict[str, Any] = {"loss": value}
+        if self.metrics:
+            with torch.no_grad():
+                for name, metric in self.metrics.items():
+                    values[name] = metric(outputs, targets)
+        loop.log(values)
+
+    def _parts(self, batch: Any, device: torch.device | None) -> tuple[Any, Any]:
+        inputs, targets = self._split(batch)
+        return to_device(inputs, device), to_device(targets, device)
+
+    def _precision(self, device: torch.device | None) -> AbstractContextManager[Any]:
+        if self._autocast is None:
+            return nullcontext()
+        return torch.autocast("cpu" if device is None else device.type, self._autocast)
+
+    def _device(self) -> torch.device | None:
+        """Return where the model is; None for one without parameters."""
+        parameter = next(self.model.parameters(), None)
+        return None if parameter is None else parameter.device
+
+    def _needed(self, method: str, needs_optimizer: bool = True) -> tuple[Loss, Any]:
+        if self.loss is None:
+            raise ValueError(f"{method} needs a loss: Trainer(model, loss=torch.nn.CrossEntropyLoss(), ...)")
+        if needs_optimizer and self.optimizer is None:
+            raise ValueError(
+                f"{method} needs an optimizer: Trainer(..., optimizer=torch.optim.Adam(model.parameters()))"
+            )
+        return self.loss, self.optimizer
+
+    @contextmanager
+    def _new_loop(self, callbacks: Iterable[Any], resume: Any = None) -> Iterator[Loop]:
+        """Enter a loop, in which callbacks can call `evaluate` and `predict`."""
+        with Loop(self.model, self.optimizer, callbacks, resume=resume, host=TRAINER) as loop:
+            self._loop = loop
+            try:
+                yield loop
+            finally:
+                self._loop = None
+
+
+def _checked(value: Any) -> torch.Tensor:
+    """Return what the loss function returned.
+
+    Raises:
+        DataError: it is no tensor with one element.
+    """
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return value if value.ndim == 0 else value.reshape(())
+    what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else f"{value!r:.60}"
+    raise DataError(
+        f"the loss function returned {what}; expected a tensor with one element, the mean over the batch: "
+        f"for example torch.nn.MSELoss(reduction='mean')"
+    )
