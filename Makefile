@@ -72,7 +72,7 @@ static: $(DEV_STAMP)
 	$(call say,"Types")
 	@$(BIN)/mypy --strict src
 	$(call say,"Who imports whom")
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-cache
 
 .PHONY: format
 format: $(DEV_STAMP)  ## Format the code and mend what the linter can mend
