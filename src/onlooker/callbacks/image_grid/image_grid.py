@@ -195,7 +195,7 @@ class ImageGrid(Callback):
         drawing = Drawing(epochs, f"{self.name}-epoch-{epochs:04d}.png")
         path = self.directory / drawing.file_name
         film.write_png(grid, path)
-        # A run resumed from the middle of an epoch begins that epoch again.
+        # A resumed run may train an epoch again that was drawn before it was cut off.
         self.drawings = [*(earlier for earlier in self.drawings if earlier.epochs < epochs), drawing]
         run.record(Picture(self.name, grid, path=str(path)))
 

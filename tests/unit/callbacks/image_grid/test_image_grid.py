@@ -243,7 +243,6 @@ class SaveAt(ol.Callback):
 
 
 def test_a_resumed_run_goes_on_with_the_film(tmp_path):
-    """Saved within the hook, so the epoch is begun, and drawn, a second time; the film has it once."""
     pictures, checkpoint = tmp_path / "pictures", tmp_path / "run.pt"
     with pytest.raises(RuntimeError, match="power"):
         fit([grid_of(pictures, before_training=True), SaveAt(1, checkpoint)], epochs=4)
@@ -254,6 +253,22 @@ def test_a_resumed_run_goes_on_with_the_film(tmp_path):
     assert run.is_resumed
     assert [drawing.epochs for drawing in grid.drawings] == [0, 1, 2, 3, 4]
     assert greys(grid.gif_path) == [0, 26, 51, 76, 102]
+
+
+def test_an_epoch_that_is_trained_a_second_time_is_in_the_film_once(tmp_path):
+    class Rewind(ol.Callback):
+        @ol.at(epochs=[0])
+        def on_epoch_begin(self, epoch, logs):
+            grid.load_state_dict({"drawings": [[0, "a.png"], [1, "b.png"], [7, "c.png"]]})
+
+    grid = grid_of(tmp_path)
+    film.write_png(np.zeros((9, 9), np.uint8), tmp_path / "a.png")
+    fit([Rewind(), grid], epochs=2)
+    assert [tuple(drawing) for drawing in grid.drawings] == [
+        (0, "a.png"),
+        (1, "images-epoch-0001.png"),
+        (2, "images-epoch-0002.png"),
+    ]
 
 
 def test_drawings_that_are_gone_when_the_film_is_made_are_said(tmp_path):
