@@ -127,6 +127,21 @@ def _wrapped(call: str) -> str:
     return f"{name}(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
 
 
+class _Name:
+    """Shows as a bare name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _shown(default: Any) -> Any:
+    """Return a default as it is to be shown: a function by its name, without its address."""
+    return _Name(default.__name__) if inspect.isroutine(default) else default
+
+
 def _arguments(value: Any, member: Any = None) -> str:
     """Return the arguments with their defaults; their types are in the text, where they matter."""
     try:
@@ -134,7 +149,7 @@ def _arguments(value: Any, member: Any = None) -> str:
     except (TypeError, ValueError):
         return "(...)"
     parameters = [
-        parameter.replace(annotation=parameter.empty)
+        parameter.replace(annotation=parameter.empty, default=_shown(parameter.default))
         for position, parameter in enumerate(found.parameters.values())
         if not (position == 0 and parameter.name == "self" and inspect.isfunction(member))
     ]

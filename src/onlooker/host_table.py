@@ -30,11 +30,12 @@ _STYLES = {NATIVE: "green", EMULATED: "yellow", ABSENT: "red"}
 
 
 def find_declarations() -> list[Declaration]:
-    """Return every host's declaration, our own first."""
+    """Return every host's declaration, each once, our own first."""
     names = [module.name for module in pkgutil.iter_modules(declared.__path__)]
     names.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
     modules = [importlib.import_module(f"{declared.__name__}.{name}") for name in names]
-    return [value for module in modules for value in vars(module).values() if isinstance(value, Declaration)]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Declaration)]
+    return list(dict.fromkeys(found))  # one may be built on another, and so import it
 
 
 def as_json(hosts: list[Declaration]) -> str:

@@ -24,7 +24,7 @@ ERRORS = [
 ]
 # What a user asks of a run; the rest is the host's.
 RUN = [name for name, member in vars(Run).items() if not name.startswith("_") and callable(member)]
-OF_THE_HOST = {"where", "reset", "step_at_begin"}
+OF_THE_HOST = {"where", "reset", "conclude", "step_at_begin"}
 
 
 def occurs(name: str, text: str) -> bool:

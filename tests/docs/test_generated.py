@@ -29,6 +29,11 @@ def test_the_host_page_says_everything():
         assert f"`{name}`" in page
 
 
+def test_each_host_is_there_once():
+    names = [host.name for host in find_declarations()]
+    assert len(set(names)) == len(names) > 3
+
+
 def test_a_new_host_shows(monkeypatch):
     newcomer = Declaration("Newcomer", use="fit()", abilities={"weights": absent("it has none")})
     monkeypatch.setattr("docs.tools.host_tables.find_declarations", lambda: [newcomer])
