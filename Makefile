@@ -79,6 +79,10 @@ format: $(DEV_STAMP)  ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: docs
+docs: $(DEV_STAMP)  ## Write anew what in the documentation is made from the code
+	@$(BIN)/python -m docs.tools.generate
+
 .PHONY: bench
 bench: $(DEV_STAMP)  ## Run the benchmarks
 	@for script in $(BENCHMARKS); do \
