@@ -132,7 +132,7 @@ def find_optimizer(run: Run, before: OptimizerFacade | None) -> OptimizerFacade 
 
 def optimizer_objects(run: Run) -> list[Any]:
     """Return the user's own optimizers, as far as the view has them."""
-    return list(getattr(run.view, "optimizers", getattr(run.view, "_optimizers", {})).values())
+    return list(getattr(run.view, "optimizers", {}).values())
 
 
 def _name(run: Run) -> str:

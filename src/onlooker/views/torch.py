@@ -16,6 +16,7 @@ import torch
 from onlooker.core.atomic_file import AtomicFile
 from onlooker.core.view import ModelView
 
+from .torch_plain import pack, unpack
 from .torch_random import load_random_state, random_state, seed_all
 
 
@@ -26,6 +27,9 @@ class TorchView(ModelView):
         model: a module, or a dict of them; then names have the module's name in front.
         optimizer: an optimizer, a dict or a list of several, or None.
 
+    Attributes:
+        optimizers: the optimizers by name; a single one under `""`.
+
     Raises:
         TypeError: the optimizer is none.
     """
@@ -35,7 +39,7 @@ class TorchView(ModelView):
     def __init__(self, model: Any, optimizer: Any = None) -> None:
         super().__init__(model)
         self._modules: dict[str, torch.nn.Module] = model if isinstance(model, dict) else {"": model}
-        self._optimizers = _named_optimizers(optimizer)
+        self.optimizers = _named_optimizers(optimizer)
 
     def weights(self, pattern: str | None = None) -> dict[str, Any]:
         """Return detached tensors by name; they share memory with the parameters."""
@@ -118,23 +122,24 @@ class TorchView(ModelView):
     def state_dict(self) -> dict[str, Any]:
         """Return the state of modules, optimizers and random generators."""
         return {
-            "modules": {name: module.state_dict() for name, module in self._modules.items()},
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+            "modules": {name: _unwrapped(module).state_dict() for name, module in self._modules.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "random": random_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
         for name, module in self._modules.items():
-            module.load_state_dict(state["modules"][name])
-        for name, optimizer in self._optimizers.items():
+            _unwrapped(module).load_state_dict(state["modules"][name])
+        for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         load_random_state(state["random"])
 
     def save(self, path: str, extra: dict[str, Any]) -> None:
         """Write everything to one file of `torch.save`."""
+        packed = pack(extra, "the checkpoint")
         with AtomicFile(path) as beside:
-            torch.save({"training": self.state_dict(), "extra": extra}, beside)
+            torch.save({"training": self.state_dict(), "extra": packed}, beside)
 
     def load(self, path: str) -> dict[str, Any]:
         """Read a file that `save` wrote. Only plain data and tensors are read: such a file can run no code."""
@@ -142,7 +147,7 @@ class TorchView(ModelView):
         if not isinstance(content, dict) or "training" not in content:
             raise ValueError(f"{path} was not written by run.save; load it with torch.load and the model's own methods")
         self.load_state_dict(content["training"])
-        extra: dict[str, Any] = content["extra"]
+        extra: dict[str, Any] = unpack(content["extra"])
         return extra
 
     def flag_holders(self) -> tuple[dict[str, Any], ...]:
@@ -153,9 +158,9 @@ class TorchView(ModelView):
 
     def count_steps(self, stepped: Callable[[], None]) -> Callable[[], None] | None:
         """Listen to the optimizers' own hooks; a step that a gradient scaler skips does not call them."""
-        if not self._optimizers:
+        if not self.optimizers:
             return None
-        handles = [optimizer.register_step_post_hook(lambda *_: stepped()) for optimizer in self._optimizers.values()]
+        handles = [optimizer.register_step_post_hook(lambda *_: stepped()) for optimizer in self.optimizers.values()]
 
         def undo() -> None:
             for handle in handles:
@@ -177,7 +182,7 @@ class TorchView(ModelView):
                 yield (f"{prefix}.{name}" if prefix else name), parameter
 
     def _groups(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name, optimizer in self._optimizers.items():
+        for name, optimizer in self.optimizers.items():
             groups = optimizer.param_groups
             for number, group in enumerate(groups):
                 yield (name if name and len(groups) == 1 else f"{name or 'group'}_{number}"), group
