@@ -35,11 +35,10 @@ def pack(value: Any, where: str) -> Any:
     if kind in (list, tuple, set):
         return kind(pack(part, f"{where}[{number}]") for number, part in enumerate(value))
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
-        if value.dtype.kind in "biufc":
-            if isinstance(value, numpy.generic):
-                return value.item()
-            return {_ARRAY: torch.from_numpy(numpy.array(value))}
+    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic) and value.dtype.kind in "biufc":
+        if isinstance(value, numpy.generic):
+            return value.item()
+        return {_ARRAY: torch.from_numpy(numpy.array(value))}
     raise DataError(
         f"{where} is of type {kind.__qualname__}, which a checkpoint cannot hold; "
         f"let state_dict return numbers, words, tensors, arrays, and lists, tuples and dicts of these"
