@@ -80,6 +80,27 @@ class Faults:
         return None
 
 
+class Collected:
+    """The errors of calls that all have to be made, whatever the earlier ones raise: the first one wins.
+
+    Attributes:
+        first: the first error, with the later ones as notes; None where there was none.
+    """
+
+    def __init__(self) -> None:
+        self.first: BaseException | None = None
+
+    def call(self, close: Callable[..., object], *arguments: object) -> None:
+        """Call, and keep what it raises."""
+        try:
+            close(*arguments)
+        except BaseException as error:
+            if self.first is None:
+                self.first = error
+            else:
+                add_to(self.first, error)
+
+
 def add_to(first: BaseException, later: BaseException) -> None:
     """Note a later error on the first one, which wins."""
     if first is not later:

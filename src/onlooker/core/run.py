@@ -196,6 +196,23 @@ class Run:
             return self.step_at_epoch_begin
         return self.step_at_batch_begin if scope == "train_batch" else self.step
 
+    def conclude(self, error: BaseException | None, is_complete: bool) -> None:
+        """Say how the training ends, before its last hooks are called.
+
+        Args:
+            error: what ended it, or None.
+            is_complete: whether it came to its end, had nobody asked it to stop.
+        """
+        if error is not None and not isinstance(error, GeneratorExit):
+            self.outcome = "failed" if isinstance(error, Exception) else "interrupted"
+            self.reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        elif self.is_stop_requested:
+            self.outcome = "stopped"
+        elif is_complete:
+            self.outcome = "completed"
+        else:
+            self.outcome, self.reason = "stopped", "the loop was left before its end"
+
     def reset(self) -> None:
         """Forget how the last training ended and begin a new one."""
         self.epoch = self.batch = self.stage = self.outcome = self.stopped_by = None

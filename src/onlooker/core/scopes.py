@@ -7,7 +7,7 @@ whatever is open when a training is cut off is closed from the inside out. Owns 
 from __future__ import annotations
 
 from .errors import GrammarError
-from .faults import add_to
+from .faults import Collected, add_to
 from .hooks import SCOPES, TOP_SCOPES
 
 TYPE_CHECKING = False
@@ -123,17 +123,11 @@ class Scopes:
         Every end hook is called, also after one has raised. The first error is raised at the end, the later ones become
         notes on it.
         """
-        first: BaseException | None = None
+        errors = Collected()
         while self._open and self._open[-1][0] != name:
-            try:
-                self.close()
-            except BaseException as error:
-                if first is None:
-                    first = error
-                else:
-                    add_to(first, error)
-        if first is not None:
-            raise first
+            errors.call(self.close)
+        if errors.first is not None:
+            raise errors.first
 
     def close_all(self, error: BaseException | None = None) -> None:
         """Close everything that is open.

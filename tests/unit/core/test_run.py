@@ -53,6 +53,28 @@ def test_a_new_training_forgets_the_last():
 
 
 @pytest.mark.parametrize(
+    ("error", "is_stopped", "is_complete", "outcome", "reason"),
+    [
+        (None, False, True, "completed", ""),
+        (None, True, True, "stopped", "enough"),
+        (None, True, False, "stopped", "enough"),
+        (None, False, False, "stopped", "the loop was left before its end"),
+        (GeneratorExit(), False, False, "stopped", "the loop was left before its end"),
+        (ValueError("no"), False, False, "failed", "ValueError: no"),
+        (ValueError(), True, False, "failed", "ValueError"),
+        (KeyboardInterrupt(), False, False, "interrupted", "KeyboardInterrupt"),
+        (SystemExit(3), True, False, "interrupted", "SystemExit: 3"),
+    ],
+)
+def test_how_a_training_ends(error, is_stopped, is_complete, outcome, reason):
+    run = Run()
+    if is_stopped:
+        run.stop("enough")
+    run.conclude(error, is_complete)
+    assert (run.outcome, run.reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
     ("data", "inputs", "targets"),
     [
         ((1, 2), 1, 2),

@@ -6,12 +6,11 @@ Owns which iterations are under way, what becomes of those that were left, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from onlooker.core.callback import Callback
 from onlooker.core.dispatch import Dispatcher
-from onlooker.core.errors import AttachError, LoopError
+from onlooker.core.errors import LoopError
+from onlooker.core.faults import Collected, add_to
 from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import Logs
 from onlooker.core.run import Run
@@ -19,7 +18,10 @@ from onlooker.core.scopes import Scopes
 from onlooker.core.state import collect_extra, load_states
 
 from .ledger import Ledger
+from .newcomers import Newcomers
 from .stage import Iteration, Stage
+from .steps import Steps
+from .stop_flags import StopFlags
 
 
 class Course:
@@ -34,6 +36,7 @@ class Course:
         run: what is moved.
         scopes: what is open.
         ledger: what was logged.
+        newcomers: callbacks that were added during the training.
         has_trained: whether there has been a train batch.
         has_left: whether there is something to settle: an iteration that was left, or one that a hook has begun.
     """
@@ -41,22 +44,22 @@ class Course:
     def __init__(self, run: Run, dispatcher: Dispatcher, resume: Any = None) -> None:
         self.ledger = Ledger(run, dispatcher)
         self.scopes = Scopes(run, dispatcher, self._logs_for, self.ledger.closed)
-        self._joining: list[Callback] = []  # with the next epoch
+        self.newcomers = Newcomers(dispatcher, self.scopes)
         self.has_trained = self.has_left = False
         self.run = run
         self._dispatcher = dispatcher
         self._resume = resume
         self._active: list[Iteration] = []  # from outside in
         self._next_batch = 0
-        self._flag_holders = run.view.flag_holders()
-        self._undo_counting: Callable[[], None] | None = None
+        self._flags = StopFlags(run)
+        self._steps = Steps(run)
         run.save_extra = lambda: collect_extra(run, dispatcher.callbacks, "epoch" in self.scopes.names)
 
     def start(self) -> None:
         """Take hold of the callbacks and begin to count steps."""
         self._dispatcher.claim()
         self.run.is_live = True
-        self._undo_counting = self.run.view.count_steps(self._count_step)
+        self._steps.start()
 
     def finish(self, error: BaseException | None) -> None:
         """Close everything that is open, now that it is known how it ended.
@@ -66,15 +69,17 @@ class Course:
         """
         run = self.run
         if "train" in self.scopes.names:
-            self._set_outcome(error, is_complete=False)
+            run.conclude(error, is_complete=False)
         try:
-            self._drop(0)
-            self.scopes.close_all(error)
+            later = self._wind_up(0)
+            if later is not None:
+                if error is None or not isinstance(later, Exception):
+                    raise later
+                add_to(error, later)
         finally:
             run.is_live = False
             run.data = run.outputs = None
-            if self._undo_counting is not None:
-                self._undo_counting()
+            self._steps.finish()
 
     # Epochs.
 
@@ -94,9 +99,7 @@ class Course:
         """Begin a training and return its first epoch."""
         run = self.run
         run.reset()
-        for holder in self._flag_holders:
-            if holder.get("stop_training"):
-                holder["stop_training"] = False
+        self._flags.clear()
         run.params["epochs"] = epochs
         self.ledger.begin_training()
         resume, self._resume = self._resume, None
@@ -111,26 +114,9 @@ class Course:
             run.view.load(str(resume))  # again: what on_train_begin drew or changed, it did the first time too
         return run.first_epoch
 
-    def let_join(self, callback: Callback) -> None:
-        """Have a callback join with the next epoch; what is wrong with it is said now.
-
-        Raises:
-            AttachError: it is refused.
-        """
-        self._dispatcher.check(callback)
-        if any(waiting is callback for waiting in self._joining):
-            raise AttachError(f"the same instance of {type(callback).__name__} was passed twice; pass it once")
-        self._joining.append(callback)
-
     def open_epoch(self, epoch: int) -> None:
         """Begin an epoch, with the callbacks that were added since the last."""
-        joining, self._joining = self._joining, []
-        self.scopes.is_in_hook = True  # `on_train_begin` of the newcomers
-        try:
-            for callback in joining:
-                self._dispatcher.join(callback)
-        finally:
-            self.scopes.is_in_hook = False
+        self.newcomers.join()
         self.ledger.begin_epoch()
         self._next_batch = 0
         self.scopes.open("epoch", epoch)
@@ -154,7 +140,7 @@ class Course:
         while not is_silent and self._active and wanted not in SCOPES[self.scopes.innermost or "train"].holds:
             self._close(self._active[-1], is_complete=False)
         run = self.run
-        iteration = Iteration(f"{stage.kind} stage", self.scopes.innermost, is_silent=is_silent)
+        iteration = Iteration(f"{stage.kind} stage", self.scopes.innermost, stage.batch_scope, is_silent=is_silent)
         iteration.outer = (run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch)
         self.ledger.is_in_batch = False
         self._active.append(iteration)
@@ -219,9 +205,10 @@ class Course:
         """End an iteration whose generator came to its end."""
         if stage is not None and stage.kind != "train":
             if iteration.is_silent:
-                iteration.is_silent = False  # its means are taken here
                 stage.logs = self.ledger.end_stage()
-                self._drop(self._active.index(iteration))
+                self._active.remove(iteration)
+                iteration.is_over = True
+                self._put_back(iteration)
                 return
             stage.logs = self.scopes.close() or Logs()
         self._close(iteration, is_complete=True)
@@ -231,13 +218,7 @@ class Course:
         run = self.run
         if iteration is not None and (iteration.is_silent or run.stage != "train"):
             return iteration.stop is not None and run.is_stop_requested
-        if run.is_stop_requested:
-            return True
-        for holder in self._flag_holders:
-            if holder.get("stop_training"):
-                run.stop("model.stop_training was set to True")
-                return True
-        return False
+        return run.is_stop_requested or self._flags.is_up()
 
     # Order among the iterations.
 
@@ -272,48 +253,45 @@ class Course:
 
     def _close(self, iteration: Iteration, is_complete: bool) -> None:
         """End an iteration and all within it: put modes back, then call the end hooks of what is open."""
-        self._drop(self._active.index(iteration))
-        if iteration.is_silent:
-            return  # it has opened no scopes, and those around it may have changed since
         if iteration.owns_training and "train" in self.scopes.names:
-            self._set_outcome(None, is_complete)
-        self.scopes.close_to(iteration.base)
+            self.run.conclude(None, is_complete)
+        first = self._wind_up(self._active.index(iteration))
+        if first is not None:
+            raise first
 
-    def _drop(self, position: int) -> None:
-        """Take the iterations from a position on for over, from the inside out."""
-        run = self.run
-        for iteration in reversed(self._active[position:]):
+    def _wind_up(self, position: int) -> BaseException | None:
+        """End the iterations from a position on, from the inside out. Return the first error that an end hook raised.
+
+        Modes are put back first. Each end hook still finds the batch that it closes.
+        """
+        ended = self._active[position:]
+        del self._active[position:]  # a hook that begins a stage of its own must not meet them
+        ended.reverse()
+        for iteration in ended:
             iteration.is_over = True
             iteration.restore()
+        errors = Collected()
+        for iteration in ended:
+            self.ledger.is_in_batch = False  # from the end hook on it is too late to log to the batch
             if iteration.is_silent:
-                self.ledger.end_stage()
-            run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch = iteration.outer
-            if iteration.stop is not None:
-                run.is_stop_requested, run.reason, run.stopped_by = iteration.stop
-        del self._active[position:]
+                self.ledger.end_stage()  # it has opened no scopes, and those around it may have changed since
+            elif self.scopes.innermost == iteration.batch_scope:
+                errors.call(self.scopes.close)
+            self._put_back(iteration)
+            if not iteration.is_silent:
+                errors.call(self.scopes.close_to, iteration.base)
+        return errors.first
 
-    def _set_outcome(self, error: BaseException | None, is_complete: bool) -> None:
-        """Say how the training ends, before its last hooks are called."""
+    def _put_back(self, iteration: Iteration) -> None:
+        """Put back the batch around an iteration, and the wish to stop from before it."""
         run = self.run
-        if error is not None and not isinstance(error, GeneratorExit):
-            run.outcome = "failed" if isinstance(error, Exception) else "interrupted"
-            run.reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        elif run.is_stop_requested:
-            run.outcome = "stopped"
-        elif is_complete:
-            run.outcome = "completed"
-        else:
-            run.outcome, run.reason = "stopped", "the loop was left before its end"
+        run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch = iteration.outer
+        if iteration.stop is not None:
+            run.is_stop_requested, run.reason, run.stopped_by = iteration.stop
 
     # What is counted and kept.
 
     def _logs_for(self, scope: str) -> Logs | None:
-        if scope == "train_batch" and self._undo_counting is None:
-            self.run.step += 1  # no optimizer is known: each batch counts
+        if scope == "train_batch":
+            self._steps.end_batch()
         return self.ledger.logs_for(scope)
-
-    def _count_step(self) -> None:
-        """Take note that an optimizer has stepped; several in one batch count once."""
-        run = self.run
-        if run.stage == "train" and run.batch is not None and run.step == run.step_at_batch_begin:
-            run.step += 1

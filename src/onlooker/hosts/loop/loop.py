@@ -195,6 +195,6 @@ class Loop:
         """
         (adapted,) = adapt([callback])
         if "train" in self._course.scopes.names:
-            self._course.let_join(adapted)
+            self._course.newcomers.add(adapted)
         else:
             self._dispatcher.add(adapted)

@@ -24,6 +24,7 @@ class Iteration:
     Attributes:
         what: its name, for messages.
         base: the innermost scope around it; all within is its own.
+        batch_scope: the scope of its batches; "" where it has none.
         is_left: whether its generator was closed or has raised before the end.
         is_over: whether its scopes are closed; its generator must not go on.
         is_silent: whether it was started from within a hook and so calls none.
@@ -32,9 +33,18 @@ class Iteration:
         stop: the run's wish to stop from before it, where it stands alone.
     """
 
-    def __init__(self, what: str, base: str | None, *, is_silent: bool = False, owns_training: bool = False) -> None:
+    def __init__(
+        self,
+        what: str,
+        base: str | None,
+        batch_scope: str = "",
+        *,
+        is_silent: bool = False,
+        owns_training: bool = False,
+    ) -> None:
         self.what = what
         self.base = base
+        self.batch_scope = batch_scope
         self.is_left = self.is_over = False
         self.is_silent = is_silent
         self.owns_training = owns_training

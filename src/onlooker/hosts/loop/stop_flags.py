@@ -1,0 +1,34 @@
+"""`StopFlags`: `model.stop_training = True`, by which Keras' callbacks stop a training.
+
+Owns the look at the models' attributes; that a stop was asked for is then the run's to know.
+"""
+
+from __future__ import annotations
+
+from onlooker.core.run import Run
+
+
+class StopFlags:
+    """Looks at the flag wherever a model takes attributes: one look into a dict for each.
+
+    Args:
+        run: whose models these are, and which is told.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._holders = run.view.flag_holders()
+
+    def clear(self) -> None:
+        """Take down the flags that an earlier training has left up."""
+        for holder in self._holders:
+            if holder.get("stop_training"):
+                holder["stop_training"] = False
+
+    def is_up(self) -> bool:
+        """Say whether one is up, and tell the run."""
+        for holder in self._holders:
+            if holder.get("stop_training"):
+                self._run.stop("model.stop_training was set to True")
+                return True
+        return False
