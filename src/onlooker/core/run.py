@@ -155,7 +155,9 @@ class Run:
     def save(self, path: Any) -> None:
         """Write the model, the optimizer, the random states, the position and the callbacks' states to a file.
 
-        The file appears whole or not at all. What can be done with it is the host's: `Loop(resume=path)` goes on.
+        The file appears whole or not at all. What can be done with it is the host's: `Loop(resume=path)` goes on. The
+        callbacks' states are those of the moment, so a callback that saves belongs at the end of the list: those after
+        it have not had the hook yet.
         """
         self.view.save(str(path), self.save_extra())
 
