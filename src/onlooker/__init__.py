@@ -6,11 +6,11 @@ under it are loaded when they are first asked for.
 
 from __future__ import annotations
 
-from . import callbacks as callbacks
 from .core import callback as _callback
 from .core.callback import Callback as Callback
 from .core.errors import OnlookerError as OnlookerError
 from .core.errors import OnlookerWarning as OnlookerWarning
+from .core.errors import missing_extra as _missing_extra
 from .core.trigger import after as after
 from .core.trigger import at as at
 from .core.trigger import before as before
@@ -19,6 +19,7 @@ from .core.trigger import when as when
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import callbacks as callbacks
     from .core.logs import Logs as Logs
     from .core.record import Picture as Picture
     from .core.record import Scalars as Scalars
@@ -57,11 +58,18 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'onlooker' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if name == "callbacks":
+        return import_module(f"{__name__}.callbacks")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'onlooker' has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise _missing_extra("torch", "torch") from None
 
 
 def __dir__() -> list[str]:

@@ -27,7 +27,7 @@ BREACHES = [
     ("callbacks", "callbacks/history.py", "import onlooker.views"),
     ("callbacks", "callbacks/history.py", "from torch import nn"),
     ("hosts", "hosts/keras.py", "import onlooker.callbacks.history"),
-    ("hosts", "hosts/trainer.py", "import onlooker.callbacks.progress"),
+    ("hosts", "hosts/trainer/trainer.py", "import onlooker.callbacks.progress"),
     ("hosts-apart", "hosts/keras.py", "import onlooker.hosts.loop"),
     ("hosts-apart", "hosts/loop.py", "import onlooker.hosts.trainer"),
     ("declared", "hosts/declared/loop.py", "import torch"),
@@ -35,8 +35,8 @@ BREACHES = [
 ]
 # What the house allows, though it looks like a breach.
 PERMISSIONS = [
-    ("hosts/trainer.py", "import onlooker.hosts.loop"),
-    ("hosts/trainer.py", "import onlooker.callbacks.history"),
+    ("hosts/trainer/trainer.py", "import onlooker.hosts.loop"),
+    ("hosts/trainer/trainer.py", "import onlooker.callbacks.history"),
     ("hosts/keras.py", "import onlooker.hosts.declared.keras"),
     ("examples/gan_digits.py", "import onlooker"),
 ]
