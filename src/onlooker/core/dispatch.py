@@ -72,6 +72,13 @@ class _Line:
             self.recover(self, error, calls, call, (index, logs))
 
     def add(self, call: Callable[..., None], owner: Callback) -> None:
+        if id(call) in self.owners:
+            # One function assigned as a hook on two callbacks: each gets a call of its own, by which it is known.
+            shared = call
+
+            def call(*given: Any) -> None:
+                shared(*given)
+
         self.owners[id(call)] = owner
         self.calls = (*self.calls, call)
 

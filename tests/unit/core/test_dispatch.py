@@ -270,3 +270,30 @@ def test_sinks_are_those_with_keep():
     dispatcher.remove(sink)
     other.run.record(record)
     assert len(sink.kept) == 1
+
+
+def test_one_function_as_the_hook_of_two_callbacks_is_two_listeners():
+    calls = []
+
+    def shared(epoch, logs=None):
+        calls.append(epoch)
+        if len(calls) % 2 == 0:
+            raise ValueError("the second")
+
+    class First(Callback):
+        pass
+
+    class Second(Callback):
+        pass
+
+    first, second = First(), Second()
+    first.on_epoch_end = second.on_epoch_end = shared
+    dispatcher = Dispatcher([first, second])
+    with pytest.raises(ValueError, match="the second") as caught:
+        dispatcher.on_epoch_end(3)
+    assert calls == [3, 3]
+    assert caught.value.__notes__ == ["in Second.on_epoch_end, epoch 3 (on_error='raise')"]
+    dispatcher.remove(first)
+    assert dispatcher.listens("on_epoch_end")
+    dispatcher.remove(second)
+    assert not dispatcher.listens("on_epoch_end")
