@@ -6,23 +6,27 @@ forward pass, loss and update; data are `batches`' business, the update `update`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
+from onlooker.arrays import batch_size as batch_size_of
 from onlooker.callbacks.history import History
-from onlooker.core.errors import DataError
+from onlooker.core.errors import LoopError
 from onlooker.core.logs import Logs
 from onlooker.hosts.declared.trainer import TRAINER
 from onlooker.hosts.loop import Loop
 from onlooker.views.torch_random import seed_all
 
-from .batches import WithLast, apply, as_loader, concatenate, split, to_device
-from .update import Update
+from .batches import Batches, apply, as_loader, concatenate, is_array, split_off_inputs, split_pair, to_device
+from .update import ScalerState, Update, checked_loss
 
 Loss = Callable[[Any, Any], torch.Tensor]
+Split = Callable[[Any], tuple[Any, Any]]
+
+_FULL_PRECISION = nullcontext()
 
 
 class Trainer:
@@ -40,7 +44,12 @@ class Trainer:
         autocast: the type of mixed precision, `torch.bfloat16` or `torch.float16`, or None. For float16 the loss is
             scaled, so that small gradients do not vanish.
         seed: seeds every random generator when `fit` begins; None leaves them.
-        split: returns a batch's inputs and targets. Default: the two parts of a pair.
+        split: returns a batch's inputs and targets. Default: the two parts of a pair. Inputs that are a tuple, list or
+            dict are the module's arguments.
+
+    Attributes:
+        model: the module.
+        history: the curves of the latest `fit`, also of one that was cut off; None before.
 
     Raises:
         TypeError: the model is no module, or another argument is of the wrong kind.
@@ -73,18 +82,22 @@ class Trainer:
         clip_value: float | None = None,
         autocast: torch.dtype | None = None,
         seed: int | None = None,
-        split: Callable[[Any], tuple[Any, Any]] = split,
+        split: Split | None = None,
     ) -> None:
         if not isinstance(model, torch.nn.Module):
             raise TypeError(f"Trainer trains a torch.nn.Module, not {type(model).__qualname__} {model!r:.60}")
         if loss is not None and not callable(loss):
             raise TypeError(f"loss={loss!r} must be a function of the outputs and the targets")
+        if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(f"optimizer={optimizer!r:.60} must be one: torch.optim.Adam(model.parameters())")
+        if metrics is not None and not isinstance(metrics, Mapping):
+            raise TypeError(f"metrics={metrics!r:.60} must be a dict of functions by name: metrics={{'accuracy': ...}}")
         for name, metric in (metrics or {}).items():
             if not callable(metric):
                 raise TypeError(f"metrics[{name!r}]={metric!r} must be a function of the outputs and the targets")
             if name == "loss":
                 raise ValueError("metrics may not be named 'loss', which is the loss itself")
-        if not isinstance(accumulate, int) or accumulate < 1:
+        if not isinstance(accumulate, int) or isinstance(accumulate, bool) or accumulate < 1:
             raise ValueError(f"accumulate={accumulate!r} must be a whole number of at least 1")
         for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
             if limit is not None and not limit > 0:
@@ -97,7 +110,8 @@ class Trainer:
         self._clips = (clip_norm, clip_value)
         self._autocast = autocast
         self._seed = seed
-        self._split = split
+        self._split: Split = split_pair if split is None else split
+        self.history: History | None = None
         self._loop: Loop | None = None  # the one under way, in which a callback may ask for an evaluation
 
     def fit(
@@ -130,10 +144,14 @@ class Trainer:
             DataError: there are no data, or a batch cannot be split.
         """
         loss, optimizer = self._needed("fit")
-        if epochs < 0:
+        if isinstance(epochs, int) and epochs < 0:
             raise ValueError(f"fit(epochs={epochs}) is negative; expected 0 or more")
-        train_loader = as_loader(data, batch_size, shuffle)
-        test_loader = None if validation is None else as_loader(validation, batch_size, shuffle=False)
+        train_batches = self._batches(
+            as_loader(data, batch_size, shuffle), self._split, reads_ahead=self._accumulate > 1
+        )
+        test_batches = None
+        if validation is not None:
+            test_batches = self._batches(as_loader(validation, batch_size, shuffle=False), self._split)
         callbacks = list(callbacks)
         history = next((one for one in callbacks if isinstance(one, History)), None)
         if history is None:
@@ -141,15 +159,19 @@ class Trainer:
             callbacks.insert(0, history)
         if self._seed is not None:
             seed_all(self._seed)
-        device = self._device()
-        scaler = torch.amp.GradScaler(device.type) if self._autocast is torch.float16 and device else None
-        update = Update(self.model, optimizer, self._accumulate, *self._clips, scaler)
+        scaler, device = None, self._device()
+        if self._autocast is torch.float16 and device is not None:
+            scaler = torch.amp.GradScaler(device.type)
+            callbacks.append(ScalerState(scaler))
+        update = Update(optimizer, self._accumulate, *self._clips, scaler)
         with self._new_loop(callbacks, resume) as loop:
+            self.history = history
+            if not self.model.training:
+                self.model.train()  # what of the model is in evaluation mode on purpose stays there
             for _ in loop.epochs(epochs):
-                self.model.train()
-                self._train(loop, train_loader, loss, update, device)
-                if test_loader is not None:
-                    self._test(loop, test_loader, loss, device)
+                self._train(loop, train_batches, loss, update)
+                if test_batches is not None:
+                    self._test(loop, test_batches, loss)
         return history
 
     def evaluate(self, data: Any, *, callbacks: Iterable[Any] = (), batch_size: int = 32) -> Logs:
@@ -167,12 +189,12 @@ class Trainer:
             DataError: there are no data, or a batch cannot be split.
         """
         loss = self._needed("evaluate", needs_optimizer=False)[0]
-        loader = as_loader(data, batch_size, shuffle=False)
+        batches = self._batches(as_loader(data, batch_size, shuffle=False), self._split)
         if self._loop is not None:
             with self._loop.run.observing():  # to begin to load draws a random number
-                return self._test(self._loop, loader, loss, self._device())
+                return self._test(self._loop, batches, loss)
         with self._new_loop(callbacks) as loop:
-            return self._test(loop, loader, loss, self._device())
+            return self._test(loop, batches, loss)
 
     def predict(self, data: Any, *, callbacks: Iterable[Any] = (), batch_size: int = 32) -> Any:
         """Return the model's outputs for all data, joined along the first axis, on the CPU.
@@ -185,63 +207,62 @@ class Trainer:
         Raises:
             DataError: there are no data.
         """
-        loader = as_loader(data, batch_size, shuffle=False)
+        has_own_split = self._split is not split_pair and not is_array(data)
+        batches = self._batches(
+            as_loader(data, batch_size, shuffle=False), self._split if has_own_split else split_off_inputs
+        )
         if self._loop is not None:
             with self._loop.run.observing():
-                return self._predict(self._loop, loader)
+                return self._predict(self._loop, batches)
         with self._new_loop(callbacks) as loop:
-            return self._predict(loop, loader)
+            return self._predict(loop, batches)
 
-    def _train(
-        self, loop: Loop, loader: Iterable[Any], loss: Loss, update: Update, device: torch.device | None
-    ) -> None:
-        length = len(loader) if isinstance(loader, Sized) else None
-        batches = WithLast(loader) if length is None and self._accumulate > 1 else loader
-        update.begin_epoch()
-        for number, batch in enumerate(loop.train(batches), start=1):
-            inputs, targets = self._parts(batch, device)
-            with self._precision(device):
-                outputs = apply(self.model, inputs)
-                value = _checked(loss(outputs, targets))
-            update.take(value, batches.is_last if isinstance(batches, WithLast) else number == length)
-            self._log(loop, value, outputs, targets)
+    def _train(self, loop: Loop, batches: Batches, loss: Loss, update: Update) -> None:
+        accumulates = self._accumulate > 1
+        for pair in loop.train(batches):
+            outputs, value = self._forward(pair, loss)
+            update.take(value, batch_size_of(pair) if accumulates else 1, batches.is_last)
+            self._log(loop, value, outputs, pair)
 
-    def _test(self, loop: Loop, loader: Iterable[Any], loss: Loss, device: torch.device | None) -> Logs:
-        stage = loop.test(loader)
-        for batch in stage:
-            inputs, targets = self._parts(batch, device)
-            with self._precision(device):
-                outputs = apply(self.model, inputs)
-                value = _checked(loss(outputs, targets))
-            self._log(loop, value, outputs, targets)
+    def _test(self, loop: Loop, batches: Batches, loss: Loss) -> Logs:
+        stage = loop.test(batches)
+        for pair in stage:
+            outputs, value = self._forward(pair, loss)
+            self._log(loop, value, outputs, pair)
         return stage.logs
 
-    def _predict(self, loop: Loop, loader: Iterable[Any]) -> Any:
-        device, found = self._device(), []
-        for batch in loop.predict(loader):
-            inputs = batch[0] if isinstance(batch, tuple | list) else batch
-            with self._precision(device):
-                loop.outputs = apply(self.model, to_device(inputs, device))
+    def _predict(self, loop: Loop, batches: Batches) -> Any:
+        found = []
+        for inputs, _ in loop.predict(batches):
+            with self._precision():
+                loop.outputs = apply(self.model, inputs)
             found.append(to_device(loop.outputs, torch.device("cpu")))
         return concatenate(found)
 
-    def _log(self, loop: Loop, value: torch.Tensor, outputs: Any, targets: Any) -> None:
+    def _forward(self, pair: tuple[Any, Any], loss: Loss) -> tuple[Any, torch.Tensor]:
+        """Return the outputs and the loss of a batch."""
+        with self._precision():
+            outputs = apply(self.model, pair[0])
+            return outputs, checked_loss(loss(outputs, pair[1]))
+
+    def _log(self, loop: Loop, value: torch.Tensor, outputs: Any, pair: tuple[Any, Any]) -> None:
         loop.outputs = outputs
-        values: dict[str, Any] = {"loss": value}
-        if self.metrics:
-            with torch.no_grad():
-                for name, metric in self.metrics.items():
-                    values[name] = metric(outputs, targets)
-        loop.log(values)
+        if not self.metrics:
+            loop.log(loss=value)
+            return
+        with torch.no_grad():
+            values = {name: metric(outputs, pair[1]) for name, metric in self.metrics.items()}
+        values["loss"] = value
+        loop.log(dict(sorted(values.items())))  # by name, as in Keras
 
-    def _parts(self, batch: Any, device: torch.device | None) -> tuple[Any, Any]:
-        inputs, targets = self._split(batch)
-        return to_device(inputs, device), to_device(targets, device)
-
-    def _precision(self, device: torch.device | None) -> AbstractContextManager[Any]:
+    def _precision(self) -> AbstractContextManager[Any]:
         if self._autocast is None:
-            return nullcontext()
+            return _FULL_PRECISION
+        device = self._device()
         return torch.autocast("cpu" if device is None else device.type, self._autocast)
+
+    def _batches(self, loader: Iterable[Any], split: Split, reads_ahead: bool = False) -> Batches:
+        return Batches(loader, split, self._device(), reads_ahead)
 
     def _device(self) -> torch.device | None:
         """Return where the model is; None for one without parameters."""
@@ -260,24 +281,11 @@ class Trainer:
     @contextmanager
     def _new_loop(self, callbacks: Iterable[Any], resume: Any = None) -> Iterator[Loop]:
         """Enter a loop, in which callbacks can call `evaluate` and `predict`."""
+        if self._loop is not None:
+            raise LoopError("a callback cannot call fit from within a hook; it can call evaluate and predict")
         with Loop(self.model, self.optimizer, callbacks, resume=resume, host=TRAINER) as loop:
             self._loop = loop
             try:
                 yield loop
             finally:
                 self._loop = None
-
-
-def _checked(value: Any) -> torch.Tensor:
-    """Return what the loss function returned.
-
-    Raises:
-        DataError: it is no tensor with one element.
-    """
-    if isinstance(value, torch.Tensor) and value.numel() == 1:
-        return value if value.ndim == 0 else value.reshape(())
-    what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else f"{value!r:.60}"
-    raise DataError(
-        f"the loss function returned {what}; expected a tensor with one element, the mean over the batch: "
-        f"for example torch.nn.MSELoss(reduction='mean')"
-    )

@@ -1,11 +1,16 @@
 """`Update`: how an optimizer's step comes about: accumulation, mixed precision, clipping.
 
-Owns the gradients between two batches, and nothing of the loop.
+Owns what a loss must be and the gradients between two batches, and nothing of the loop.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+
+from onlooker.core.callback import Callback
+from onlooker.core.errors import DataError
 
 
 class Update:
@@ -14,10 +19,10 @@ class Update:
     Gradients are cleared when a group of batches begins, not after the step: until then callbacks can look at them.
 
     Args:
-        model: whose gradients they are.
         optimizer: what steps.
-        accumulate: over how many batches gradients are averaged before a step. A group that the end of the epoch cuts
-            short is averaged over as many as it has.
+        accumulate: over how many batches gradients are averaged before a step. The average is over the samples, so that
+            it is that of one large batch, also where the last batch is smaller, or the end of the epoch cuts a group
+            short. A group that a stop cuts off is dropped.
         clip_norm: the largest norm of all gradients together; None for any.
         clip_value: the largest absolute value of each gradient; None for any.
         scaler: scales the loss, for float16; None where that is not needed.
@@ -25,37 +30,36 @@ class Update:
 
     def __init__(
         self,
-        model: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
         accumulate: int,
         clip_norm: float | None,
         clip_value: float | None,
         scaler: torch.amp.GradScaler | None,
     ) -> None:
-        self._model = model
         self._optimizer = optimizer
         self._accumulate = accumulate
         self._clip_norm = clip_norm
         self._clip_value = clip_value
         self._scaler = scaler
         self._count = 0  # the batches of the group at hand
+        self._samples = 0  # and their samples
+        self._expected_samples = 0  # as many as if all batches were like the first
 
-    def begin_epoch(self) -> None:
-        """Begin with an empty group: one that a stop has cut off is dropped."""
-        self._count = 0
-
-    def take(self, loss: torch.Tensor, is_last: bool) -> None:
-        """Take the loss of a batch, of shape (), and step if its group is complete.
+    def take(self, loss: torch.Tensor, samples: int = 1, is_last: bool = False) -> None:
+        """Take the loss of a batch, and step if its group is complete.
 
         Args:
-            loss: the mean over the batch.
+            loss: the mean over the batch, a tensor with one element.
+            samples: how many there are in the batch; of no account without accumulation.
             is_last: whether the epoch ends with this batch.
         """
         if self._count == 0:
             self._optimizer.zero_grad()
+            self._samples, self._expected_samples = 0, samples * self._accumulate
         self._count += 1
+        self._samples += samples
         if self._accumulate > 1:
-            loss = loss / self._accumulate
+            loss = loss * (samples / self._expected_samples)
         if self._scaler is None:
             loss.backward()
         else:
@@ -65,17 +69,58 @@ class Update:
             self._count = 0
 
     def _step(self) -> None:
-        if self._scaler is not None:
-            self._scaler.unscale_(self._optimizer)
-        if self._count < self._accumulate:
-            gradients = [p.grad for p in self._model.parameters() if p.grad is not None]
-            torch._foreach_mul_(gradients, self._accumulate / self._count)
+        optimizer, scaler = self._optimizer, self._scaler
+        if scaler is not None:
+            scaler.unscale_(optimizer)
+        if self._samples != self._expected_samples:
+            factor = self._expected_samples / self._samples
+            torch._foreach_mul_([p.grad for p in self._parameters() if p.grad is not None], factor)
         if self._clip_value is not None:
-            torch.nn.utils.clip_grad_value_(self._model.parameters(), self._clip_value)
+            torch.nn.utils.clip_grad_value_(self._parameters(), self._clip_value)
         if self._clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
-        if self._scaler is None:
-            self._optimizer.step()
+            torch.nn.utils.clip_grad_norm_(self._parameters(), self._clip_norm)
+        if scaler is None:
+            optimizer.step()
         else:
-            self._scaler.step(self._optimizer)
-            self._scaler.update()
+            scaler.step(optimizer)
+            scaler.update()
+
+    def _parameters(self) -> list[torch.nn.Parameter]:
+        """Return what is stepped: only of that have the gradients been unscaled."""
+        return [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+
+
+class ScalerState(Callback):
+    """Keeps the state of a gradient scaler with the run's, so that a resumed training scales as before.
+
+    Acts in no hook.
+
+    Args:
+        scaler: whose state it is.
+    """
+
+    def __init__(self, scaler: torch.amp.GradScaler) -> None:
+        self._scaler = scaler
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the scale and how long it has been good."""
+        return dict(self._scaler.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        self._scaler.load_state_dict(state)
+
+
+def checked_loss(value: Any) -> torch.Tensor:
+    """Return what the loss function returned.
+
+    Raises:
+        DataError: it is no tensor with one element.
+    """
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return value
+    what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else f"{value!r:.60}"
+    raise DataError(
+        f"the loss function returned {what}; expected a tensor with one element, the mean over the batch: "
+        f"for example torch.nn.MSELoss(reduction='mean')"
+    )

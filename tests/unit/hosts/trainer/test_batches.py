@@ -1,0 +1,169 @@
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from onlooker.core.errors import DataError
+from onlooker.hosts.trainer.batches import Batches, apply, as_loader, split_off_inputs, split_pair, to_device
+
+CPU = torch.device("cpu")
+
+
+def sizes(loader):
+    return [len(inputs) for inputs, _ in loader]
+
+
+def test_loaders_are_taken_as_they_are():
+    for loader in ([1, 2], iter([1]), DataLoader(TensorDataset(torch.zeros(2)))):
+        assert as_loader(loader, 32, True) is loader
+
+
+@pytest.mark.parametrize("kind", [torch.as_tensor, np.asarray])
+def test_arrays_are_cut_into_batches(kind):
+    x, y = kind(np.arange(10, dtype=np.float32)), kind(np.arange(10))
+    loader = as_loader((x, y), 4, shuffle=False)
+    assert len(loader) == 3
+    assert [(inputs.tolist(), targets.tolist()) for inputs, targets in loader] == [
+        ([0, 1, 2, 3], [0, 1, 2, 3]),
+        ([4, 5, 6, 7], [4, 5, 6, 7]),
+        ([8, 9], [8, 9]),
+    ]
+
+
+def test_shuffling_is_new_in_each_epoch_and_loses_nothing():
+    x = torch.arange(100)
+    loader = as_loader((x, -x), 32, shuffle=True)
+    epochs = [[pair for inputs, targets in loader for pair in zip(inputs, targets, strict=True)] for _ in range(2)]
+    orders = [[int(one) for one, _ in epoch] for epoch in epochs]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(100))
+    assert all(int(one) == -int(other) for epoch in epochs for one, other in epoch)
+
+
+def test_a_dataset_is_loaded():
+    dataset = TensorDataset(torch.arange(10), torch.arange(10))
+    assert sizes(as_loader(dataset, 4, shuffle=False)) == [4, 4, 2]
+
+
+def test_a_stream_is_loaded_in_its_order():
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter([(i, i) for i in range(5)])
+
+    assert [inputs.tolist() for inputs, _ in as_loader(Stream(), 2, shuffle=True)] == [[0, 1], [2, 3], [4]]
+
+
+def test_the_floats_of_numpy_become_those_of_torch():
+    ((inputs, targets),) = as_loader((np.zeros((2, 3)), np.zeros(2, dtype=np.int32)), 4, shuffle=False)
+    assert (inputs.dtype, targets.dtype) == (torch.float32, torch.int32)
+    ((inputs,),) = as_loader(torch.zeros(2, dtype=torch.float64), 4, shuffle=False)
+    assert inputs.dtype is torch.float64  # somebody has chosen it
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "there is no data in None"),
+        (3, "there is no data in 3"),
+        ("images", "there is no data in 'images'"),
+        ((torch.zeros(3), torch.zeros(4)), "the arrays have different lengths: [3, 4]; expected one row a sample"),
+        ((torch.zeros(3), torch.tensor(1.0)), "there is an array of shape torch.Size([]) in it"),
+        (torch.tensor(1.0), "there is an array of shape torch.Size([]) in it"),
+        (((torch.zeros(3), torch.zeros(3)), torch.zeros(3)), "there is a tuple in it; pass batches as a list"),
+        (([1, 2], [3, 4]), "there is a list in it"),
+    ],
+)
+def test_what_is_no_data(data, message):
+    with pytest.raises(DataError) as caught:
+        as_loader(data, 32, shuffle=False)
+    assert message in str(caught.value)
+
+
+def test_a_bad_batch_size():
+    with pytest.raises(ValueError, match="batch_size"):
+        as_loader((torch.zeros(3), torch.zeros(3)), 0, shuffle=False)
+
+
+# Batches.
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("has_length", [True, False])
+def test_reading_ahead_knows_the_last(count, has_length):
+    loader = [(number, number) for number in range(count)]
+    batches = Batches(loader if has_length else iter(loader), split_pair, None, reads_ahead=True)
+    for _ in range(2 if has_length else 1):
+        seen = [(inputs, batches.is_last) for inputs, _ in batches]
+        assert seen == [(number, number == count - 1) for number in range(count)]
+
+
+def test_without_reading_ahead_nothing_is_fetched_early():
+    fetched = []
+    batches = Batches((fetched.append(number) or (number, number) for number in range(3)), split_pair, None)
+    next(iter(batches))
+    assert fetched == [0]
+
+
+def test_length():
+    assert len(Batches([1, 2, 3], split_pair, None)) == 3
+    with pytest.raises(TypeError):
+        len(Batches(iter([1]), split_pair, None))
+
+
+def test_splitting():
+    assert split_pair([1, 2]) == split_pair((1, 2)) == (1, 2)
+    assert split_off_inputs([1]) == (1, None)
+    assert split_off_inputs((1, 2)) == (1, 2)
+    assert split_off_inputs((1, 2, 3)) == (1, None)
+    assert split_off_inputs({"x": 1}) == ({"x": 1}, None)
+
+
+# Devices.
+
+
+moves = []
+
+
+class Recorded(torch.Tensor):
+    """A tensor that writes down how it is moved, and claims to be elsewhere."""
+
+    device = torch.device("meta")
+
+    def to(self, *arguments, **named):
+        moves.append((*arguments, named))
+        return self
+
+
+def test_what_comes_from_a_device_is_waited_for():
+    """An array that arrives behind one's back is read before it is there."""
+    moves.clear()
+    tensor = torch.zeros(2).as_subclass(Recorded)
+    to_device(tensor, CPU)
+    to_device(tensor, torch.device("cuda"))
+    to_device(tensor, torch.device("meta"))  # is there
+    to_device(tensor, None)
+    assert moves == [(CPU, {"non_blocking": False}), (torch.device("cuda"), {"non_blocking": True})]
+
+
+def test_what_is_within_goes_too():
+    Pair = namedtuple("Pair", ["left", "right"])
+    tensor = torch.zeros(2)
+    moved = to_device({"pair": Pair(tensor, [tensor, "word"]), "tuple": (tensor, 3)}, torch.device("meta"))
+    assert type(moved["pair"]) is Pair
+    assert moved["pair"].left.device.type == moved["pair"].right[0].device.type == "meta"
+    assert moved["pair"].right[1] == "word"
+    assert moved["tuple"][0].device.type == "meta"
+    assert moved["tuple"][1] == 3
+
+
+def test_inputs_are_the_arguments_of_the_model():
+    class Model(torch.nn.Module):
+        def forward(self, *arguments, **named):
+            return arguments, named
+
+    model = Model()
+    assert apply(model, 1) == ((1,), {})
+    assert apply(model, (1, 2)) == apply(model, [1, 2]) == ((1, 2), {})
+    assert apply(model, {"x": 1}) == ((), {"x": 1})
