@@ -279,7 +279,7 @@ class TestWhatCallbacksAssign:
         def assign(self, logs):
             logs["extra"] = 3.0
 
-        history = fit(make_model(), [on(on_test_end=assign)], epochs=2, validation_data=(X, Y), validation_freq=2)
+        history = fit(make_model(), [on(on_test_end=assign)], epochs=3, validation_data=(X, Y), validation_freq=2)
         assert history.history["val_extra"] == [3.0]
 
 
@@ -318,6 +318,9 @@ class TestSpellings:
         fit(model, Own([ours, theirs], add_history=True, model=model), epochs=1)
         assert heard == [0, 1, 2, "epoch"]
         assert ours.entries == theirs.entries
+        heard.clear()
+        fit(model, Own([ours], add_history=True, model=model), epochs=1)
+        assert heard == [0, 1, 2, "epoch"]
 
     def test_a_list_of_keras_used_for_another_model(self):
         diary = Diary()

@@ -262,6 +262,13 @@ class TestWeights:
         assert not is_same(list(seen[0].values()), list(seen[1].values()))
         assert list(seen[0]) == [variable.path for variable in model.weights]
 
+    def test_the_model_is_current_too(self):
+        seen = []
+        model = make_model()
+        fit(model, [on(on_train_batch_end=lambda self, batch, logs: seen.append(weights_of(self.model)))])
+        assert is_same(seen[-1], weights_of(model))
+        assert not is_same(seen[0], seen[1])
+
     def test_looking_at_them_changes_nothing(self):
         plain = make_model()
         fit(plain, [])
