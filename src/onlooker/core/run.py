@@ -33,6 +33,8 @@ class Run:
         view: the look at the model.
         epoch: index of the epoch at hand, from 0; after it, of the last one; None before the first.
         batch: index of the batch at hand, from 0 in each epoch; None between batches.
+        batch_count: how many batches the test or predict stage begun last will have; None where that is unknown. Of the
+            train batches, `params["steps"]` says it.
         step: in how many train batches of this run an optimizer has stepped.
         stage: `"train"`, `"test"`, `"predict"`, or None outside.
         outcome: None while it runs, then `"completed"`, `"stopped"`, `"interrupted"` or `"failed"`.
@@ -60,6 +62,7 @@ class Run:
         self.params: dict[str, Any] = {} if params is None else params
         self.epoch: int | None = None
         self.batch: int | None = None
+        self.batch_count: int | None = None
         self.step = 0
         self.stage: str | None = None
         self.outcome: str | None = None

@@ -171,8 +171,9 @@ class Session:
 
     def _announced(self, kind: str) -> int | None:
         """Return how many batches a stage will have."""
-        if self._epochs is not None and kind != "train":
-            return self._last_counts.get(kind)  # `params` is about the train batches
+        if self._epochs is not None and kind != "train":  # `params` is about the train batches
+            announced = self.run.batch_count
+            return self._last_counts.get(kind) if announced is None else announced
         steps: int | None = self.run.params.get("steps")
         return steps
 

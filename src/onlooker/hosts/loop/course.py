@@ -172,6 +172,7 @@ class Course:
                 f"this epoch has already had a test with prefix={stage.prefix!r}; give the second another prefix, "
                 f"for example loop.test(loader, prefix='holdout')"
             )
+        run.batch_count = stage.length
         self.ledger.begin_stage(stage.prefix)
         self.scopes.open(stage.kind)
         return 0

@@ -5,7 +5,6 @@ import io
 import logging
 import os
 import pickle
-import pty
 import subprocess
 import sys
 import warnings
@@ -213,14 +212,34 @@ def test_bars_during_a_training(clock, terminal):
 def test_bars_during_a_validation(clock, terminal):
     first, second = (Peek(terminal, epoch, 4, "on_test_batch_end") for epoch in (0, 1))
     train(clock, Progress(), first, second)
-    assert [line.split()[:2] for line in first.screen] == [["epoch", "1/3"], ["test", "5"], ["loss", "0.2500"]]
-    # How many batches it has is known from the first time. And the bar of the epochs does not go back.
+    assert first.screen[1] == "test  5/12 ━━━━━━━━━━━━━━━━────────────────────────  41% 0:02 left 4.0 batches/s"
     assert second.screen == [
-        "epoch 2/3  ━━━━━━━━━━━━━━━━━━━━━━━━━━──────────────  66% 0:10 left",
+        "epoch 2/3  ━━━━━━━━━━━━━━━━━━━━━━━━━━──────────────  66% 0:10 left",  # it does not go back to one third
         "  loss 0.5000  accuracy 0.7500  val_loss 0.2500",
         "test  5/12 ━━━━━━━━━━━━━━━━────────────────────────  41% 0:02 left 4.0 batches/s",
         "  loss 0.2500",
     ]
+
+
+@on_terminal
+def test_a_validation_that_nobody_announces_is_known_from_the_first_time(clock, terminal):
+    """As in Keras, whose `params` are about the train batches also then."""
+    run = Run(params={"epochs": 2, "steps": 1000})
+    run.clock = clock
+    dispatcher = Dispatcher([Progress()], run)
+    dispatcher.on_train_begin()
+    seen = []
+    for epoch in range(2):
+        dispatcher.on_epoch_begin(epoch)
+        dispatcher.on_test_begin()
+        for batch in range(4):
+            clock.now_s += 1
+            dispatcher.on_test_batch_end(batch, {})
+            seen += [line.split()[:2] for line in terminal.screen if line.startswith("test")]
+        dispatcher.on_test_end()
+        dispatcher.on_epoch_end(epoch)
+    dispatcher.on_train_end()
+    assert seen == [["test", count] for count in ("1", "2", "3", "4", "1/4", "2/4", "3/4", "4/4")]
 
 
 @on_terminal
@@ -596,6 +615,8 @@ def test_a_pipe_gets_plain_lines():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_terminal_gets_bars():
+    import pty  # not on Windows
+
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60", "PYTHONIOENCODING": "utf-8"}
     with subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=slave, stderr=slave, env=environment) as process:
