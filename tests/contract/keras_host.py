@@ -35,6 +35,7 @@ class KerasHost:
     base = ol.Callback
     has_run = True
     file_name = "run.weights.h5"
+    has_outputs_in_training = keras.backend.backend() == "torch"
 
     _made: dict = {}  # noqa: RUF012 - JAX takes seconds to compile a model, so each is made once for all tests
 
@@ -57,8 +58,20 @@ class KerasHost:
     def use(self, model):
         return keras.ops.convert_to_numpy(model(X, training=True))
 
-    def disturb(self):
-        keras.random.normal((3,))
+    def draw(self):
+        return keras.ops.convert_to_numpy(keras.random.uniform((3,)))
+
+    def as_array(self, weight):
+        return keras.ops.convert_to_numpy(weight)
+
+    def trained_of(self, subject):
+        return [keras.ops.convert_to_numpy(variable).copy() for variable in subject.trainable_variables]
+
+    def state_of_running(self, callback, subject):
+        return self.state_of(callback.model)  # on JAX this brings the state into the model first
+
+    def another(self):
+        return self
 
     def fit(self, subject, callbacks, *, epochs=2, validation=True, resume=None, user=None):
         data = {"x": X, "y": Y, "batch_size": BATCH_SIZE} if user is None else {"x": Epochs(user)}

@@ -17,19 +17,16 @@ FIT_HOOKS = (
 """The hooks of a training with validation, in the order in which each comes first."""
 
 
-def test_calls(batches=TEST_BATCHES, stage="test"):
+def stage_calls(batches=TEST_BATCHES, stage="test"):
     """Return (hook, index) of a whole test or prediction."""
     inner = [(f"on_{stage}_batch_{end}", index) for index in range(batches) for end in ("begin", "end")]
     return [(f"on_{stage}_begin", None), *inner, (f"on_{stage}_end", None)]
 
 
-test_calls.__test__ = False
-
-
 def epoch_calls(epoch, batches=BATCHES, validation=True):
     """Return (hook, index) of an epoch."""
     inner = [(f"on_train_batch_{end}", index) for index in range(batches) for end in ("begin", "end")]
-    test = test_calls() if validation else []
+    test = stage_calls() if validation else []
     return [("on_epoch_begin", epoch), *inner, *test, ("on_epoch_end", epoch)]
 
 

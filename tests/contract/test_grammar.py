@@ -2,7 +2,7 @@
 
 import pytest
 from tests.contract.acting import on, once, raising, recorder
-from tests.contract.shapes import FIT_HOOKS, fit_calls, test_calls
+from tests.contract.shapes import FIT_HOOKS, fit_calls, stage_calls
 
 
 class BrokenError(Exception):
@@ -21,7 +21,7 @@ def test_a_stage_that_stands_alone(any_host, stage):
     seen = recorder(any_host)
     run_stage = any_host.evaluate if stage == "test" else any_host.predict
     run_stage(any_host.make(), [seen])
-    assert seen.check().calls == test_calls(stage=stage)
+    assert seen.check().calls == stage_calls(stage=stage)
 
 
 def test_no_epoch(host):

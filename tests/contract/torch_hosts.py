@@ -50,14 +50,16 @@ class TorchHost:
         base: the class from which callbacks are derived in this row.
         has_run: whether such callbacks have `self.run`.
         file_name: under which `run.save` writes.
+        has_outputs_in_training: whether `run.outputs` is there in training and evaluation too.
     """
 
     base = ol.Callback
     has_run = True
     file_name = "run.pt"
+    has_outputs_in_training = True
 
     def make(self, number=0):
-        """Return a classifier with dropout and batch norm, each time the same at its beginning; a number makes others."""
+        """Return a classifier with dropout and batch norm, the same each time; a number makes another."""
         torch.manual_seed(3)
         module = torch.nn.Sequential(
             torch.nn.Linear(4, 8),
@@ -95,9 +97,25 @@ class TorchHost:
         """Call the model as a callback would, to look at what it makes of the inputs."""
         return model(torch.tensor(X)).detach().numpy()
 
-    def disturb(self):
-        """Draw from the random generators of the framework."""
-        torch.rand(3)
+    def draw(self):
+        """Draw from the random generator of the framework."""
+        return torch.rand(3).numpy()
+
+    def as_array(self, weight):
+        """Return a weight, as `run.weights()` has it, as an array."""
+        return weight.detach().numpy()
+
+    def trained_of(self, subject):
+        """Return the weights that an optimizer moves, as a list of arrays."""
+        return [parameter.detach().numpy().copy() for parameter in subject.module.parameters()]
+
+    def state_of_running(self, callback, subject):
+        """Return the same as `state_of`, within a hook."""
+        return self.state_of(subject)
+
+    def another(self):
+        """Return the same host once more, for a second training while the first is under way."""
+        return type(self)()
 
 
 class LoopHost(TorchHost):
