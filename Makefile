@@ -23,6 +23,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 TORCH_STAMP := $(VENV)/.installed-torch
 DEMO_STAMP := $(VENV)/.installed-demo
 DEV_STAMP := $(VENV)/.installed-dev
+BENCH_STAMP := $(VENV)/.installed-bench
 
 # Tests use tiny models, for which a second thread only costs. Whoever knows better sets it.
 OMP_NUM_THREADS ?= 1
@@ -84,10 +85,10 @@ docs: $(DEV_STAMP)  ## Write anew what in the documentation is made from the cod
 	@$(BIN)/python -m docs.tools.generate
 
 .PHONY: bench
-bench: $(DEV_STAMP)  ## Run the benchmarks
+bench: $(BENCH_STAMP)  ## Run the benchmarks, with peers beside Onlooker; writes docs/benchmarks.md
 	@for script in $(BENCHMARKS); do \
 	    printf '\n\033[1m%s\033[0m\n' "$$script"; \
-	    $(BIN)/python "$$script"; \
+	    $(BIN)/python -m "benchmarks.$$(basename "$$script" .py)"; \
 	done
 
 .PHONY: clean
@@ -111,6 +112,11 @@ $(TORCH_STAMP): pyproject.toml | $(BIN)/python
 $(DEMO_STAMP): pyproject.toml $(TORCH_STAMP)
 	$(call say,"Installing Onlooker and what the demo needs")
 	@$(PIP) -e '.[demo]'
+	@touch $@
+
+$(BENCH_STAMP): $(DEV_STAMP)
+	$(call say,"Installing the peers that the benchmarks compare with")
+	@$(PIP) '$(TORCH)' -e '.[bench]'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml $(TORCH_STAMP)

@@ -7,13 +7,12 @@ slow in between slows both. The figure is the median of the pairs' differences.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+
+from benchmarks._results import keep
 
 GOAL_MS = 10.0
 
@@ -42,25 +41,14 @@ def difference_ms(code: str, pairs: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=40)
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     median, spread = difference_ms("import onlooker", arguments.pairs)
-    figures = {
-        "import_ms": round(median, 2),
-        "spread_ms": round(spread, 2),
-        "goal_ms": GOAL_MS,
-        "pairs": arguments.pairs,
-        "onlooker": version("onlooker"),
-        "python": platform.python_version(),
+    row = {
+        "": "import onlooker, over an empty interpreter",
+        "figure": f"{median:.1f} ms (± {spread:.1f})",
+        "goal": f"≤ {GOAL_MS:.0f} ms",
     }
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    print(
-        f"import onlooker: {median:.1f} ms over an empty interpreter (± {spread:.1f}, "
-        f"median of {arguments.pairs} pairs); goal: {GOAL_MS:.0f} ms\n"
-        f"onlooker {figures['onlooker']}, Python {figures['python']}, {platform.platform()}"
-    )
+    keep("import_time", "Importing", f"Fresh processes, in pairs; the median of {arguments.pairs}.", [row], ())
 
 
 if __name__ == "__main__":
