@@ -14,7 +14,7 @@ from tests.contract.shapes import fit_calls
 from tests.contract.torch_hosts import same
 
 import onlooker as ol
-from onlooker.core.declaration import ABILITIES, ABSENT
+from onlooker.core.declaration import ABILITIES, ABSENT, absent
 from onlooker.core.errors import AbsentError, AttachError
 from onlooker.host_table import find_declarations
 
@@ -314,6 +314,16 @@ def test_what_is_there_may_be_needed(host, ability):
     ):
         return  # held to in the test above
     assert look(host, "on_epoch_end", lambda run: run.epoch, needs=(ability,)) == [0]
+
+
+@pytest.mark.parametrize("stage", ["fit", "evaluate", "predict"])
+def test_what_is_absent_may_not_be_needed(host, stage, monkeypatch):
+    """Also in a host that has everything: there one is declared absent for this test."""
+    host.declare(monkeypatch, "lazy_logs", absent("it is a test"))
+    seen = recorder(host)
+    with pytest.raises(AttachError, match=r"Acting needs 'lazy_logs', which is absent in .*: it is a test"):
+        getattr(host, stage)(host.make(), [seen, on(host, needs=("lazy_logs",))])
+    assert seen.events == []
 
 
 def test_a_need_that_is_no_ability(host):

@@ -103,6 +103,19 @@ def test_really_a_dict(any_host, read):
     assert set(found[-1]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
+def test_a_copy_has_the_batchs_own_values(host):
+    found = []
+
+    def note(callback, batch, logs):
+        found.append((dict(logs.copy().batch), dict(pickle.loads(pickle.dumps(logs)).batch), dict(logs.batch)))
+
+    host.fit(host.make(), [on(host, on_train_batch_end=note)], epochs=1)
+    assert len(found) == 3
+    for of_copy, of_pickle, own in found:
+        assert of_copy == of_pickle == own
+        assert set(own) == {"loss", "accuracy"}
+
+
 def test_what_is_kept_is_a_snapshot(any_host):
     at_once, later = recorder(any_host), recorder(any_host, reads=False)
     any_host.fit(any_host.make(), [later, at_once])

@@ -113,6 +113,10 @@ class TorchHost:
         """Return the same as `state_of`, within a hook."""
         return self.state_of(subject)
 
+    def declare(self, monkeypatch, ability, support):
+        """Have the host say something else of an ability, for one test."""
+        monkeypatch.setitem(self.declaration.abilities, ability, support)
+
     def another(self):
         """Return the same host once more, for a second training while the first is under way."""
         return type(self)()
