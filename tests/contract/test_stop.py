@@ -87,7 +87,6 @@ def test_too_late(host):
     assert seen.run.outcome == "completed"
 
 
-@pytest.mark.xfail(strict=True, reason="Run.stop writes its reason also when the outcome is there already")
 def test_too_late_leaves_no_reason(host):
     seen = recorder(host)
     stopper = on(host, **once("on_train_end", lambda callback: callback.run.stop("late")))
@@ -95,7 +94,6 @@ def test_too_late_leaves_no_reason(host):
     assert (seen.run.outcome, seen.run.reason, seen.run.stopped_by) == ("completed", "", None)
 
 
-@pytest.mark.xfail(strict=True, reason="Run.stop writes its reason also when the outcome is there already")
 @pytest.mark.parametrize("hook", ["on_epoch_end", "on_train_end"])
 def test_too_late_after_an_error(host, hook):
     seen = recorder(host)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .attach import check_callback, check_trigger, find_trigger, heard_hooks, listed
 from .errors import AttachError
-from .faults import STAGE_ENDS, Faults, add_to
+from .faults import STAGE_ENDS, Faults, graver
 from .gate import Gate
 from .hooks import HOOKS
 from .logs import Logs
@@ -41,7 +41,7 @@ class _Line:
 
     __slots__ = ("calls", "hook", "owners", "recover")
 
-    def __init__(self, hook: str, recover: Callable[[_Line, Exception, Any, Any, tuple[Any, ...]], None]) -> None:
+    def __init__(self, hook: str, recover: Callable[[_Line, BaseException, Any, Any, tuple[Any, ...]], None]) -> None:
         self.hook = hook
         self.recover = recover
         self.calls: tuple[Callable[..., None], ...] = ()
@@ -53,10 +53,11 @@ class _Line:
             if not calls:
                 return
             logs = Logs()
+        call = None
         try:
             for call in calls:
                 call(logs)
-        except Exception as error:
+        except BaseException as error:
             self.recover(self, error, calls, call, (logs,))
 
     def call_indexed(self, index: int, logs: Any = None) -> None:
@@ -65,10 +66,11 @@ class _Line:
             if not calls:
                 return
             logs = Logs()
+        call = None
         try:
             for call in calls:
                 call(index, logs)
-        except Exception as error:
+        except BaseException as error:
             self.recover(self, error, calls, call, (index, logs))
 
     def add(self, call: Callable[..., None], owner: Callback) -> None:
@@ -242,24 +244,23 @@ class Dispatcher:
     def _recover(
         self,
         line: _Line,
-        error: Exception,
+        error: BaseException,
         calls: tuple[Callable[..., None], ...],
-        failed: Callable[..., None],
+        failed: Callable[..., None] | None,
         given: tuple[Any, ...],
     ) -> None:
-        """Deal with a hook that raised, call all that come after it, then raise what has to be raised."""
+        """Deal with a hook that raised, call all that come after it, then raise what has to be raised.
+
+        After Ctrl-C too: the ends of what is open will reach them all, and none may get an end without its begin.
+        """
         judge, owners = self._faults.judge, line.owners
-        first = judge(owners[id(failed)], line.hook, error, given)
-        position = next(number for number, call in enumerate(calls) if call is failed)
+        first = error if failed is None else judge(owners[id(failed)], line.hook, error, given)
+        position = next((number for number, call in enumerate(calls) if call is failed), -1)
         for call in calls[position + 1 :]:
             try:
                 call(*given)
-            except Exception as later:
-                judged = judge(owners[id(call)], line.hook, later, given)
-                if first is None:
-                    first = judged
-                elif judged is not None:
-                    add_to(first, judged)
+            except BaseException as later:
+                first = graver(first, judge(owners[id(call)], line.hook, later, given))
         if first is not None:
             raise first
 

@@ -35,8 +35,8 @@ class Faults:
         self._disabled: set[int] = set()
         self._warned: set[tuple[int, str, type]] = set()
 
-    def judge(self, owner: Callback, hook: str, error: Exception, given: tuple[Any, ...]) -> Exception | None:
-        """Apply the owner's policy: warn, disable, or return the error, which is then to be raised.
+    def judge(self, owner: Callback, hook: str, error: BaseException, given: tuple[Any, ...]) -> BaseException | None:
+        """Apply the owner's policy: warn, disable, or return the error, which is then to be raised: always so Ctrl-C.
 
         Args:
             owner: the callback.
@@ -45,6 +45,9 @@ class Faults:
             given: the hook's arguments.
         """
         where = f"{type(owner).__name__}.{hook}, {self._place(hook, given)}"
+        if not isinstance(error, Exception):
+            error.add_note(f"in {where}")
+            return error
         if id(owner) in self._disabled:
             return self._warn(owner, hook, error, f"{where}: {error!r}, in a callback that is disabled already")
         if owner.on_error == "warn":
@@ -81,10 +84,10 @@ class Faults:
 
 
 class Collected:
-    """The errors of calls that all have to be made, whatever the earlier ones raise: the first one wins.
+    """The errors of calls that all have to be made, whatever the earlier ones raise.
 
     Attributes:
-        first: the first error, with the later ones as notes; None where there was none.
+        first: the one to raise, with the others as notes; None where there was none.
     """
 
     def __init__(self) -> None:
@@ -95,13 +98,21 @@ class Collected:
         try:
             close(*arguments)
         except BaseException as error:
-            if self.first is None:
-                self.first = error
-            else:
-                add_to(self.first, error)
+            self.first = graver(self.first, error)
 
 
-def add_to(first: BaseException, later: BaseException) -> None:
-    """Note a later error on the first one, which wins."""
-    if first is not later:
-        first.add_note(f"and then {'; '.join([repr(later), *getattr(later, '__notes__', ())])}")
+def graver(first: BaseException | None, later: BaseException | None) -> BaseException | None:
+    """Return which of two errors is to be raised, with the other as a note: the first, but Ctrl-C before any other."""
+    if first is None or later is None:
+        return later if first is None else first
+    if isinstance(first, Exception) and not isinstance(later, Exception):
+        add_to(later, first, "and before that")
+        return later
+    add_to(first, later)
+    return first
+
+
+def add_to(raised: BaseException, other: BaseException, order: str = "and then") -> None:
+    """Note another error on the one that is raised."""
+    if raised is not other:
+        raised.add_note(f"{order} {'; '.join([repr(other), *getattr(other, '__notes__', ())])}")

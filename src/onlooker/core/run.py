@@ -43,6 +43,7 @@ class Run:
         first_epoch: with which the training begins; a callback may still change it in `on_train_begin`.
         is_resumed: whether it goes on from a saved one.
         is_live: whether it is under way.
+        is_training: whether it is between the begin and the end of a training.
         data: what the loader yielded for the batch at hand.
         outputs: the model's outputs for the batch at hand, where the host has them.
         sinks: whoever keeps records.
@@ -71,7 +72,7 @@ class Run:
         self.is_stop_requested = False
         self.first_epoch = 0
         self.is_resumed = False
-        self.is_live = False
+        self.is_live = self.is_training = False
         self.data: Any = None
         self.outputs: Any = None
         self.sinks: list[Callable[[Record], None]] = []
@@ -109,10 +110,13 @@ class Run:
     def stop(self, reason: str = "") -> None:
         """Ask for the training to end at the next boundary: a flag, not an exception. The first reason stays.
 
+        In the hooks that close a training it is too late, and nothing changes.
+
         Args:
             reason: why, for `run.reason` and the summary.
         """
-        if self.is_stop_requested:
+        is_too_late = self.is_training and self.outcome is not None
+        if self.is_stop_requested or is_too_late:
             return
         self.is_stop_requested = True
         self.stopped_by = _calling_callback()

@@ -95,6 +95,7 @@ class Scopes:
         run.stage, run.batch = SCOPES[name].stage, None
         if len(self._open) == 1:
             run.begun_at_s = run.clock()
+            run.is_training = name == "train"
 
     def close(self) -> Logs | None:
         """Close the innermost scope: call its end hook and move the run out of it. Return the logs of the hook."""
@@ -112,7 +113,9 @@ class Scopes:
         finally:
             self.is_in_hook = False
             run.stage, run.batch = stage, batch
-            if name not in ("epoch", "train"):  # after them the last one stays
+            if name == "train":
+                run.is_training = False
+            elif name != "epoch":  # after them the last one stays
                 run.epoch = epoch
             self._closed(name, logs)
         return logs

@@ -256,6 +256,35 @@ def test_what_is_no_exception_is_never_swallowed(policy, kind):
         Dispatcher([Raises(kind(), policy)]).on_epoch_end(0)
 
 
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_after_ctrl_c_the_others_are_called_all_the_same(hook, kind):
+    """They will be called for the ends of what is open: none may get an end without its begin."""
+    before, after, error = Counts(), Counts(), kind()
+    dispatcher = Dispatcher([before, Raises(error), after])
+    with pytest.raises(kind) as caught:
+        call(dispatcher, hook)
+    assert caught.value is error
+    assert before.seen == after.seen == [hook]
+    assert error.__notes__[0].startswith(f"in Raises.{hook}, ")
+
+
+def test_the_first_ctrl_c_wins_over_a_second_and_over_errors_before_and_after():
+    errors = [ValueError("before"), KeyboardInterrupt("first"), KeyboardInterrupt("second"), OSError("after")]
+    counts = Counts()
+    with pytest.raises(KeyboardInterrupt, match="first") as caught:
+        Dispatcher([*map(Raises, errors), counts]).on_epoch_end(0)
+    assert caught.value is errors[1]
+    notes = caught.value.__notes__
+    assert [note.partition("(")[0] for note in notes] == [
+        "in Raises.on_epoch_end, epoch 0",
+        "and before that ValueError",
+        "and then KeyboardInterrupt",
+        "and then OSError",
+    ]
+    assert counts.seen == ["on_epoch_end"]
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_ctrl_c_in_a_later_callback_is_not_swallowed_either(policy):
     error = ValueError("no")

@@ -23,6 +23,17 @@ def test_a_stop_without_a_reason():
     assert run.reason == "stopped"
 
 
+def test_a_stop_while_a_training_is_closed_comes_too_late():
+    run = Run()
+    run.is_training = True
+    run.conclude(None, is_complete=True)
+    run.stop("late")
+    assert (run.is_stop_requested, run.reason, run.stopped_by, run.outcome) == (False, "", None, "completed")
+    run.is_training = False  # a stage that stands alone after it can be stopped
+    run.stop("in time")
+    assert (run.is_stop_requested, run.reason) == (True, "in time")
+
+
 class Stops(Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.decide()

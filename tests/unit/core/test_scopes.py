@@ -202,6 +202,24 @@ def test_ctrl_c_in_an_end_hook_is_raised_even_so():
     check_grammar(track.hooks)
 
 
+def test_ctrl_c_in_a_later_end_hook_wins_over_an_error_in_an_earlier_one():
+    errors = {
+        "on_train_batch_end": ValueError("no"),
+        "on_epoch_end": KeyboardInterrupt(),
+        "on_train_end": OSError("no"),
+    }
+    _, track, scopes, _ = build(errors)
+    for name, index in [("train", None), ("epoch", 0), ("train_batch", 0)]:
+        scopes.open(name, index)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        scopes.close_all()
+    check_grammar(track.hooks)
+    assert [note.split("(")[0] for note in caught.value.__notes__[1:]] == [
+        "and before that ValueError",
+        "and then OSError",
+    ]
+
+
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_test_begin"])
 def test_a_begin_hook_that_raises_is_closed_too(hook):
     _, track, scopes, _ = build({hook: ValueError("no")})

@@ -45,7 +45,7 @@ class KerasRun(Run):
     def stop(self, reason: str = "") -> None:
         """Ask Keras to end at the next boundary: after the batch at hand; validation still runs."""
         super().stop(reason)
-        if self.flag is not None:
+        if self.flag is not None and self.is_stop_requested:
             setattr(self._model, self.flag, True)
 
     def notice_flag(self, by: str | None = None) -> None:
