@@ -7,7 +7,7 @@ forward pass, loss and update; data are `batches`' business, the update `update`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,8 +25,6 @@ from .update import ScalerState, Update, checked_loss
 
 Loss = Callable[[Any, Any], torch.Tensor]
 Split = Callable[[Any], tuple[Any, Any]]
-
-_FULL_PRECISION = nullcontext()
 
 
 class Trainer:
@@ -218,32 +216,40 @@ class Trainer:
             return self._predict(loop, batches)
 
     def _train(self, loop: Loop, batches: Batches, loss: Loss, update: Update) -> None:
-        accumulates = self._accumulate > 1
+        forward, accumulates = self._in_precision(self._forward), self._accumulate > 1
         for pair in loop.train(batches):
-            outputs, value = self._forward(pair, loss)
+            outputs, value = forward(pair, loss)
             update.take(value, batch_size_of(pair) if accumulates else 1, batches.is_last)
             self._log(loop, value, outputs, pair)
 
     def _test(self, loop: Loop, batches: Batches, loss: Loss) -> Logs:
-        stage = loop.test(batches)
+        forward, stage = self._in_precision(self._forward), loop.test(batches)
         for pair in stage:
-            outputs, value = self._forward(pair, loss)
+            outputs, value = forward(pair, loss)
             self._log(loop, value, outputs, pair)
         return stage.logs
 
     def _predict(self, loop: Loop, batches: Batches) -> Any:
-        found = []
+        forward, found = self._in_precision(apply), []
         for inputs, _ in loop.predict(batches):
-            with self._precision():
-                loop.outputs = apply(self.model, inputs)
-            found.append(to_device(loop.outputs, torch.device("cpu")))
+            loop.outputs = outputs = forward(self.model, inputs)
+            found.append(to_device(outputs, torch.device("cpu")))
         return concatenate(found)
 
     def _forward(self, pair: tuple[Any, Any], loss: Loss) -> tuple[Any, torch.Tensor]:
         """Return the outputs and the loss of a batch."""
-        with self._precision():
-            outputs = apply(self.model, pair[0])
-            return outputs, checked_loss(loss(outputs, pair[1]))
+        outputs = apply(self.model, pair[0])
+        return outputs, checked_loss(loss(outputs, pair[1]))
+
+    def _in_precision(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that computes in mixed precision, where that is wanted."""
+        if self._autocast is None:
+            return function
+        device = self._device()
+        in_precision: Callable[..., Any] = torch.autocast("cpu" if device is None else device.type, self._autocast)(
+            function
+        )
+        return in_precision
 
     def _log(self, loop: Loop, value: torch.Tensor, outputs: Any, pair: tuple[Any, Any]) -> None:
         loop.outputs = outputs
@@ -254,12 +260,6 @@ class Trainer:
             values = {name: metric(outputs, pair[1]) for name, metric in self.metrics.items()}
         values["loss"] = value
         loop.log(dict(sorted(values.items())))  # by name, as in Keras
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self._autocast is None:
-            return _FULL_PRECISION
-        device = self._device()
-        return torch.autocast("cpu" if device is None else device.type, self._autocast)
 
     def _batches(self, loader: Iterable[Any], split: Split, reads_ahead: bool = False) -> Batches:
         return Batches(loader, split, self._device(), reads_ahead)

@@ -173,6 +173,22 @@ def test_callbacks_see_the_batch(data):
     assert seen == [0, 1, 2, 3]
 
 
+def test_callbacks_see_the_outputs_of_what_stands_alone(data):
+    class Look(ol.Callback):
+        def on_test_batch_end(self, batch, logs):
+            seen.append((self.run.outputs.shape, self.run.targets.shape))
+
+        def on_predict_batch_end(self, batch, logs):
+            assert logs["outputs"] is self.run.outputs
+            seen.append((self.run.outputs.shape, self.run.inputs.shape))
+
+    seen = []
+    trainer = make_trainer()
+    trainer.evaluate(data, callbacks=[Look()], batch_size=50)
+    trainer.predict(data[0], callbacks=[Look()], batch_size=50)
+    assert seen == [((50, 3), (50,)), ((50, 3), (50, 4))]
+
+
 # Modes.
 
 
