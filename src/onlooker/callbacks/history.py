@@ -30,6 +30,8 @@ class History(Callback):
     Acts in `on_train_begin`, where it forgets the training before, `on_epoch_begin`, `on_epoch_end` and `on_train_end`.
     Reads from the logs of `on_epoch_end` all that is a number; writes none.
 
+    An epoch that was cut off in its middle, by an error, Ctrl-C or leaving the loop from a batch, is left out.
+
     A name that is logged in some epochs only, such as a validation in every fifth, has fewer values than there are
     epochs, as in Keras, so that `min(history.history["val_loss"])` means what it says. `curve` tells which epochs they
     belong to, and `plot` puts them there.
@@ -85,9 +87,10 @@ class History(Callback):
         self._finish()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Keep the logs, without reading them."""
+        """Keep the logs, without reading them; those of an epoch that was cut off are no point of a curve."""
         self._finish()
-        self._latest = (epoch, logs or {})
+        if self.run.is_epoch_complete:
+            self._latest = (epoch, logs or {})
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Take over the last epoch."""

@@ -6,10 +6,11 @@ callback.
 
 from __future__ import annotations
 
-from onlooker.core.attach import check_callback, heard_hooks, nearest_hook
+from onlooker.core.attach import check_callback, heard_hooks
 from onlooker.core.callback import Callback
 from onlooker.core.errors import AttachError
 from onlooker.core.hooks import ALIASES, HOOKS
+from onlooker.core.spelling import nearest_hook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

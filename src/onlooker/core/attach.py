@@ -9,6 +9,8 @@ from __future__ import annotations
 from .callback import Callback
 from .errors import AttachError, TriggerError, nearest
 from .hooks import ALIASES, HOOKS, arguments, signature
+from .run import Run
+from .spelling import nearest_hook
 from .trigger import Trigger
 
 TYPE_CHECKING = False
@@ -17,25 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 POLICIES = ("raise", "warn", "disable")
-
-# Names of the same moments elsewhere, too far from ours in letters to be found by likeness.
-FOREIGN_NAMES = {
-    "on_fit_begin": "on_train_begin",
-    "on_fit_start": "on_train_begin",
-    "on_fit_end": "on_train_end",
-    "on_train_epoch_start": "on_epoch_begin",
-    "on_train_epoch_end": "on_epoch_end",
-    "on_step_begin": "on_train_batch_begin",
-    "on_step_end": "on_train_batch_end",
-    "on_validation_begin": "on_test_begin",
-    "on_validation_start": "on_test_begin",
-    "on_validation_end": "on_test_end",
-    "on_validation_batch_begin": "on_test_batch_begin",
-    "on_validation_batch_end": "on_test_batch_end",
-    "on_evaluate": "on_test_end",
-    "on_evaluate_begin": "on_test_begin",
-    "on_evaluate_end": "on_test_end",
-}
 
 _OWN_NAMES = frozenset((*HOOKS, *ALIASES, "on_error"))
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # inspect.CO_*, whose import costs 18 ms
@@ -85,6 +68,9 @@ def check_callback(callback: object) -> None:
             f"{name}.when={callback.when!r} is no trigger; use for example when=onlooker.every(epochs=5), "
             f"or onlooker.when(function) for a function of the run"
         )
+    if isinstance(callback.needs, str):
+        raise AttachError(f"{name}.needs={callback.needs!r} must be a tuple of names: ({callback.needs!r},)")
+    _check_own_attributes(callback, name)
     for attribute in _names_like_hooks(callback):
         if attribute not in _OWN_NAMES:
             _check_spelling(name, attribute)
@@ -107,22 +93,6 @@ def heard_hooks(callback: Callback) -> dict[str, Callable[..., None]]:
         _check_arguments(type(callback).__name__, attribute, hook, method)
         found[hook] = method
     return {hook: found[hook] for hook in HOOKS if hook in found}
-
-
-def nearest_hook(name: str) -> str | None:
-    """Return the hook that somebody may have meant by a name, or None where none is like it.
-
-    Example:
-        >>> nearest_hook("on_epoch_ends"), nearest_hook("on_fit_begin"), nearest_hook("on_air")
-        ('on_epoch_end', 'on_train_begin', None)
-    """
-    if name in FOREIGN_NAMES:
-        return FOREIGN_NAMES[name]
-    known = (*HOOKS, *ALIASES)
-    begin = f"{name.removesuffix('_start')}_begin"  # the commonest other word, too far from `begin` in letters
-    if name.endswith("_start") and begin in known:
-        return begin
-    return nearest(name, known, cutoff=0.75)
 
 
 def find_trigger(callback: Callback, hook: str, method: Callable[..., None]) -> Trigger | None:
@@ -155,13 +125,29 @@ def check_trigger(callback: Callback, hook: str, trigger: Trigger) -> None:
         raise AttachError(f"{type(callback).__name__}.{hook}: {error}") from None
 
 
+def _check_own_attributes(callback: Callback, name: str) -> None:
+    """Refuse a callback that uses a name of Onlooker's for something of its own."""
+    given = callback.__dict__.get("run")
+    if given is not None and not isinstance(given, Run):
+        raise AttachError(
+            f"{name}.run is set to {given!r:.60}, but run is what a callback is given when it is attached; "
+            f"call it something else"
+        )
+    if given is None and "model" in callback.__dict__:
+        raise AttachError(
+            f"{name}.model is set by the callback itself, but model is the model of the training, which it is given "
+            f"when it is attached; call it something else"
+        )
+
+
 def _names_like_hooks(callback: Callback) -> Iterator[str]:
     """Yield the names that begin with `on_` of the instance and of its classes below `Callback`."""
     places: list[Mapping[str, Any]] = [callback.__dict__]
     places += [kind.__dict__ for kind in type(callback).__mro__ if kind is not Callback and kind is not object]
     for place in places:
         for attribute, value in place.items():
-            if attribute.startswith("on_") and callable(value):
+            is_like = attribute.startswith("on_") or (attribute.startswith("on") and attribute[2:3].isupper())
+            if is_like and callable(value):
                 yield attribute
 
 

@@ -64,18 +64,17 @@ class Trigger:
     def __invert__(self) -> Trigger:
         return Not(self)
 
+    def __bool__(self) -> bool:
+        raise TriggerError(f"{self!r} is neither true nor false by itself; combine triggers by & | ~, not and, or, not")
 
-class AnyOf(Trigger):
-    """Passes when one of two does."""
 
-    sign = "|"
+class Combined(Trigger):
+    """What the two ways to combine two triggers share."""
+
+    sign = ""
 
     def __init__(self, left: Trigger, right: Trigger) -> None:
         self.left, self.right = left, right
-
-    def passes(self, moment: Moment) -> bool:
-        """Say whether the condition holds at a moment."""
-        return self.left.passes(moment) or self.right.passes(moment)
 
     def check_hook(self, hook: str) -> None:
         """Refuse a hook in which the condition can never hold."""
@@ -91,7 +90,17 @@ class AnyOf(Trigger):
         return f"{_inner(self.left, self)} {self.sign} {_inner(self.right, self)}"
 
 
-class AllOf(AnyOf):
+class AnyOf(Combined):
+    """Passes when one of two does."""
+
+    sign = "|"
+
+    def passes(self, moment: Moment) -> bool:
+        """Say whether the condition holds at a moment."""
+        return self.left.passes(moment) or self.right.passes(moment)
+
+
+class AllOf(Combined):
     """Passes when both of two do."""
 
     sign = "&"
@@ -232,4 +241,4 @@ class Before(Counting):
 
 def _inner(trigger: Trigger, outer: Trigger) -> str:
     """Show a part of a combined trigger, in parentheses where it would read wrongly without."""
-    return f"({trigger!r})" if isinstance(trigger, AnyOf) and type(trigger) is not type(outer) else repr(trigger)
+    return f"({trigger!r})" if isinstance(trigger, Combined) and type(trigger) is not type(outer) else repr(trigger)

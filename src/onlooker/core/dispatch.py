@@ -12,7 +12,7 @@ from .faults import STAGE_ENDS, Faults, graver
 from .gate import Gate
 from .hooks import HOOKS
 from .logs import Logs
-from .run import Run
+from .run import ALONE, Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ class Dispatcher:
             raise AttachError(f"the same instance of {name} was passed twice; pass it once, or make two instances")
         self._check_free(callback)
         self.run.host.check_needs(name, callback.needs)
+        if self.run.host is not ALONE:
+            self.run.view.check_needs(name, callback.needs)
         return self._gated(callback, heard_hooks(callback))
 
     def join(self, callback: Callback) -> None:

@@ -36,6 +36,8 @@ class Run:
         batch_count: how many batches the test or predict stage begun last will have; None where that is unknown. Of the
             train batches, `params["steps"]` says it.
         step: in how many train batches of this run an optimizer has stepped.
+        is_epoch_complete: whether the epoch came to its end. False while it is under way, and in an `on_epoch_end` that
+            comes because the epoch was cut off in its middle, by an error, Ctrl-C, or leaving the loop from a batch.
         stage: `"train"`, `"test"`, `"predict"`, or None outside.
         outcome: None while it runs, then `"completed"`, `"stopped"`, `"interrupted"` or `"failed"`.
         reason: why it ended so; `""` where it completed.
@@ -70,6 +72,7 @@ class Run:
         self.reason = ""
         self.stopped_by: str | None = None
         self.is_stop_requested = False
+        self.is_epoch_complete = True
         self.first_epoch = 0
         self.is_resumed = False
         self.is_live = self.is_training = False

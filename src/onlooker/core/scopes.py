@@ -80,7 +80,7 @@ class Scopes:
                 self._enter_stage(name)
                 begin()
             elif name == "epoch":
-                run.epoch, run.step_at_epoch_begin = index, run.step
+                run.epoch, run.step_at_epoch_begin, run.is_epoch_complete = index, run.step, False
                 begin(index)
             else:
                 run.batch = index

@@ -5,13 +5,24 @@ Owns the list of questions and, for each, the answer of a view that cannot give 
 
 from __future__ import annotations
 
-from .errors import AbsentError
+from .errors import AbsentError, AttachError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from typing import Any
+
+
+_METHODS = {
+    "learning_rate": "get_learning_rate",
+    "set_learning_rate": "set_learning_rate",
+    "weights": "weights",
+    "gradients": "gradients",
+    "save": "save",
+    "observing": "observing",
+}
+"""Which method a view overrides if it has an ability."""
 
 
 class ModelView:
@@ -26,6 +37,25 @@ class ModelView:
 
     def __init__(self, model: Any) -> None:
         self.model = model
+
+    def lacks(self, ability: str) -> str | None:
+        """Return why this model cannot give one of `declaration.ABILITIES`, or None where it can."""
+        method = _METHODS.get(ability)
+        if method is not None and getattr(type(self), method) is getattr(ModelView, method):
+            return self.reason
+        return None
+
+    def check_needs(self, callback: str, needs: Iterable[str]) -> None:
+        """Refuse a callback that needs what this model cannot give.
+
+        Raises:
+            AttachError: with the reason.
+        """
+        for need in needs:
+            reason = self.lacks(need)
+            if reason is not None:
+                kind = type(self.model).__qualname__
+                raise AttachError(f"{callback} needs {need!r}, which cannot be had from a {kind}: {reason}")
 
     def _absent(self, ability: str) -> AbsentError:
         kind = type(self.model).__qualname__

@@ -18,13 +18,37 @@ def find_view(model: Any, optimizer: Any = None) -> ModelView:
     Args:
         model: the user's model, or a dict of them.
         optimizer: its optimizer, a dict or a list of several, or None.
+
+    Raises:
+        TypeError: it is a class, several models are not given as a dict, or an optimizer has no model to belong to.
     """
+    if isinstance(model, type):
+        raise TypeError(f"{model.__qualname__} is a class; pass the model itself: {model.__qualname__}(...)")
     models = list(model.values()) if isinstance(model, dict) else [model]
-    if models and all(_is_of(one, "torch", "Module") for one in models):
+    are_modules = [_is_of(one, "torch", "Module") for one in models]
+    if are_modules and all(are_modules):
         from .torch import TorchView
 
         return TorchView(model, optimizer)
+    _check_several(model, are_modules)
+    if optimizer is not None:
+        raise TypeError(
+            f"an optimizer was passed with a model of type {type(model).__qualname__}, in which Onlooker can see "
+            f"nothing; pass a torch.nn.Module or a dict of them, or leave the optimizer out"
+        )
     return ModelView(model)
+
+
+def _check_several(model: Any, are_modules: list[bool]) -> None:
+    """Refuse several modules in anything but a dict of modules: they would go unseen."""
+    if any(are_modules):
+        others = [name for name, is_module in zip(model, are_modules, strict=True) if not is_module]
+        raise TypeError(f"the dict of models holds something else under {', '.join(map(repr, others))}; leave it out")
+    if isinstance(model, list | tuple | set) and any(_is_of(one, "torch", "Module") for one in model):
+        raise TypeError(
+            f"several models must be a dict, not a {type(model).__qualname__}, so that each has a name: "
+            f"Loop({{'generator': generator, 'discriminator': discriminator}}, ...)"
+        )
 
 
 def _is_of(thing: object, root: str, name: str) -> bool:

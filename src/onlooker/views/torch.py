@@ -41,6 +41,12 @@ class TorchView(ModelView):
         self._modules: dict[str, torch.nn.Module] = model if isinstance(model, dict) else {"": model}
         self.optimizers = _named_optimizers(optimizer)
 
+    def lacks(self, ability: str) -> str | None:
+        """Return why an ability is missing: without an optimizer there is no learning rate."""
+        if ability in ("learning_rate", "set_learning_rate") and not self.optimizers:
+            return self.reason
+        return super().lacks(ability)
+
     def weights(self, pattern: str | None = None) -> dict[str, Any]:
         """Return detached tensors by name; they share memory with the parameters."""
         return {name: p.detach() for name, p in self._parameters() if pattern is None or fnmatchcase(name, pattern)}

@@ -252,11 +252,40 @@ def test_an_attribute_that_cannot_be_called_is_no_hook():
     attach(make(on_epoch_ends=3))
 
 
-def test_every_foreign_name_leads_to_a_hook():
-    from onlooker.core.attach import FOREIGN_NAMES
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("on_val_begin", "on_test_begin"),
+        ("on_valid_end", "on_test_end"),
+        ("on_eval_end", "on_test_end"),
+        ("on_validation_epoch_end", "on_test_end"),
+        ("on_val_batch_end", "on_test_batch_end"),
+        ("on_validation_step_end", "on_test_batch_end"),
+        ("on_iter_end", "on_train_batch_end"),
+        ("on_training_step_start", "on_train_batch_begin"),
+        ("on_train_epoch_start", "on_epoch_begin"),
+        ("on_evaluate", "on_test_end"),
+        ("onEpochEnd", "on_epoch_end"),
+    ],
+)
+def test_what_others_call_a_moment_leads_to_our_hook(name, meant):
+    message = refusal(make(**{name: lambda self: None}))
+    assert f"Watch.{name} is no hook and would never be called; did you mean {meant}? " in message
 
-    assert set(FOREIGN_NAMES.values()) <= set(HOOKS)
-    assert not set(FOREIGN_NAMES) & set(HOOKS)
+
+# Names of ours that a callback uses for something else.
+
+
+@pytest.mark.parametrize("name", ["run", "model"])
+def test_an_attribute_of_ours_set_by_the_callback_is_refused(name):
+    callback = make()
+    setattr(callback, name, object())
+    assert f"Watch.{name} is set" in refusal(callback)
+    assert "call it something else" in refusal(callback)
+
+
+def test_needs_that_are_one_word_are_refused():
+    assert "Watch.needs='gradients' must be a tuple of names: ('gradients',)" in refusal(make(needs="gradients"))
 
 
 # Arguments.

@@ -115,3 +115,16 @@ def test_each_is_a_trigger():
         assert isinstance(trigger, Trigger)
         assert isinstance(trigger | trigger, Trigger)
         assert isinstance(trigger & trigger, Trigger)
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda: every(epochs=2) and every(epochs=3),
+        lambda: every(epochs=2) or every(epochs=3),
+        lambda: not every(epochs=2),
+    ],
+)
+def test_python_words_cannot_combine_triggers(combine):
+    with pytest.raises(TriggerError, match=r"^every\(epochs=2\) is neither true nor false by itself; .* & \| ~"):
+        combine()

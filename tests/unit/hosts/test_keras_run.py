@@ -73,6 +73,21 @@ class TestPosition:
         fit(make_model(), [callback], epochs=5, initial_epoch=3)
         assert seen == [3, 3, 4]
 
+    def test_the_first_epoch_after_a_backup_of_keras(self, tmp_path):
+        def fail(self, epoch, logs):
+            if epoch == 2:
+                raise ZeroDivisionError
+
+        model, diary = make_model(), Diary()
+        with pytest.raises(ZeroDivisionError):
+            fit(model, [keras.callbacks.BackupAndRestore(tmp_path), on(on_epoch_begin=fail)], epochs=4)
+        try:
+            fit(model, [keras.callbacks.BackupAndRestore(tmp_path), diary], epochs=4)
+        finally:
+            model._initial_epoch = None
+        assert diary.run.first_epoch == 2
+        assert diary.hooks.count("on_epoch_end") == 2
+
     def test_not_attached_yet(self):
         with pytest.raises(NotAttachedError):
             Diary().run  # noqa: B018

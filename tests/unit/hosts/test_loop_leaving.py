@@ -686,3 +686,78 @@ def test_an_empty_test_puts_back_modes_too():
         with pytest.raises(DataError):
             list(loop.test([]))
         assert modes(model) == AS_IT_WAS
+
+
+# Whether an epoch came to its end.
+
+
+class Complete(ol.Callback):
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs):
+        self.seen.append(("batch", self.run.is_epoch_complete))
+
+    def on_epoch_end(self, epoch, logs):
+        self.seen.append((epoch, self.run.is_epoch_complete))
+
+
+def leave(how):
+    """Two epochs of two batches and a test; the second is left."""
+    with ol.Loop(None, callbacks=[complete := Complete(), history := ol.callbacks.History()]) as loop:
+        for epoch in loop.epochs(3):
+            for batch in loop.train([0, 1]):
+                loop.log(loss=1.0)
+                if epoch and batch == 0:
+                    if how == "return":
+                        return complete, history
+                    if how == "break train":
+                        break
+            if epoch and how == "break epochs":
+                break
+            for _ in loop.test([0]):
+                loop.log(loss=1.0)
+                if epoch and how == "break in test":
+                    return complete, history
+            if epoch and how == "break after test":
+                break
+    return complete, history
+
+
+@pytest.mark.parametrize(
+    ("how", "is_complete", "epochs"),
+    [
+        ("nothing", True, [0, 1, 2]),
+        ("return", False, [0]),
+        ("break in test", False, [0]),
+        ("break train", True, [0, 1, 2]),  # the body went on and came to its end
+        ("break epochs", True, [0, 1]),
+        ("break after test", True, [0, 1]),
+    ],
+)
+def test_an_epoch_says_whether_it_came_to_its_end(how, is_complete, epochs):
+    complete, history = leave(how)
+    assert (0, True) in complete.seen
+    assert (1, is_complete) in complete.seen
+    assert ("batch", True) not in complete.seen
+    assert history.epochs == epochs
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_epoch_that_an_error_ends_is_not_complete(error):
+    complete = Complete()
+    with pytest.raises(error), ol.Loop(None, callbacks=[complete]) as loop:  # noqa: PT012
+        for _ in loop.epochs(2):
+            for _ in loop.train([0]):
+                pass
+            raise error
+    assert complete.seen[-1] == (0, False)
+
+
+def test_a_run_of_one_epoch_without_epochs_is_complete_where_it_was_not_left():
+    for leaves in (False, True):
+        with ol.Loop(None, callbacks=[complete := Complete()]) as loop:
+            for _ in loop.train([0, 1]):
+                if leaves:
+                    break
+        assert complete.seen[-1] == (0, not leaves)

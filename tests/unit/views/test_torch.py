@@ -56,8 +56,27 @@ def test_a_view_is_found_for_modules_alone_and_together():
     model, optimizer = build()
     assert type(find_view(model, optimizer)) is TorchView
     assert type(find_view({"a": model, "b": nn.Linear(1, 1)})) is TorchView
-    for other in (None, object(), {}, {"a": model, "b": 3}, nn.Linear):
+    for other in (None, object(), {}, {"a": 3}):
         assert type(find_view(other)) is not TorchView
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Linear, r"^Linear is a class; pass the model itself"),
+        ([nn.Linear(1, 1)], r"^several models must be a dict, not a list"),
+        ((nn.Linear(1, 1), nn.Linear(1, 1)), r"^several models must be a dict, not a tuple"),
+        ({"a": nn.Linear(1, 1), "b": None}, r"^the dict of models holds something else under 'b'"),
+    ],
+)
+def test_models_that_would_go_unseen_are_refused(model, message):
+    with pytest.raises(TypeError, match=message):
+        find_view(model)
+
+
+def test_an_optimizer_without_a_model_that_one_can_look_into_is_refused():
+    with pytest.raises(TypeError, match=r"^an optimizer was passed with a model of type NoneType"):
+        find_view(None, torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1))
 
 
 # Weights and gradients.

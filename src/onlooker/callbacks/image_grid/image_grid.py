@@ -152,7 +152,7 @@ class ImageGrid(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Draw, unless the epoch was cut off in its middle."""
-        if self.run.outcome not in ("interrupted", "failed"):
+        if self.run.is_epoch_complete:
             self._draw(epochs=epoch + 1)
 
     def on_train_end(self, logs: Logs | None = None) -> None:

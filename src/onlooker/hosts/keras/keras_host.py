@@ -79,6 +79,8 @@ class KerasHost:
                 self._prepare(scope)
             elif not self._guards.has_data(SCOPES[scope].stage):
                 return  # Keras begins a batch before it finds that there is none
+            if scope == "epoch" and self.run.epoch is None:
+                self.run.first_epoch = index or 0  # one of Keras' own may have restored a backup by then
             self._scopes.open(scope, index)
             if scope == "train":
                 self._restore_states()
@@ -98,8 +100,9 @@ class KerasHost:
             is_last = len(self._scopes.names) == 1
             if is_last:
                 self.run.outcome = "stopped" if self.run.is_stop_requested else "completed"
-            if scope == "epoch" and self._steps is not None:
-                self.run.step += self._steps.catch_up()
+            if scope == "epoch":
+                self.run.is_epoch_complete = True
+                self.run.step += 0 if self._steps is None else self._steps.catch_up()
             elif scope in ("test", "predict"):
                 self._guards.remove_step(scope)
             self._ledger.given = logs or {}

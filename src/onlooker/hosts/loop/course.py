@@ -70,6 +70,7 @@ class Course:
         run = self.run
         if "train" in self.scopes.names:
             run.conclude(error, is_complete=False)
+            run.is_epoch_complete = error is None and not self._is_within_a_stage()
         try:
             later = self._wind_up(0)
             if later is not None:
@@ -125,6 +126,7 @@ class Course:
         """End an epoch, and before it whatever is still under way within."""
         self._close_within(iteration)
         self.scopes.close_to("epoch")
+        self.run.is_epoch_complete = True
         self.scopes.close()
 
     # Stages.
@@ -239,11 +241,7 @@ class Course:
         iteration.restore()
 
     def check_live(self) -> None:
-        """Refuse to go on outside `with`.
-
-        Raises:
-            LoopError: the loop was not entered, or is over.
-        """
+        """Refuse to go on outside `with`, by a `LoopError`."""
         if not self.run.is_live:
             raise LoopError("Loop is a context manager; write: with onlooker.Loop(...) as loop: and use it in there")
 
@@ -256,9 +254,14 @@ class Course:
         """End an iteration and all within it: put modes back, then call the end hooks of what is open."""
         if iteration.owns_training and "train" in self.scopes.names:
             self.run.conclude(None, is_complete)
+            self.run.is_epoch_complete = is_complete or not self._is_within_a_stage()
         first = self._wind_up(self._active.index(iteration))
         if first is not None:
             raise first
+
+    def _is_within_a_stage(self) -> bool:
+        """Say whether a stage is under way: an epoch that ends now is cut off in its middle."""
+        return any(iteration.batch_scope for iteration in self._active)
 
     def _wind_up(self, position: int) -> BaseException | None:
         """End the iterations from a position on, from the inside out. Return the first error that an end hook raised.
@@ -289,8 +292,6 @@ class Course:
         run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch = iteration.outer
         if iteration.stop is not None:
             run.is_stop_requested, run.reason, run.stopped_by = iteration.stop
-
-    # What is counted and kept.
 
     def _logs_for(self, scope: str) -> Logs | None:
         if scope == "train_batch":
