@@ -87,6 +87,11 @@ class EpochPace:
         self.epoch_begun_at_s: float | None = None
         self._durations_s: list[float] = []
 
+    @property
+    def at_hand(self) -> int:
+        """Which epoch it is, counted from 1 as people do; between epochs the last one."""
+        return self.count if self.epoch_begun_at_s is None else self.count + 1
+
     def begin(self, epoch: int, now_s: float) -> None:
         """Take note that an epoch begins."""
         self.count = epoch

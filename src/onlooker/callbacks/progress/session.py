@@ -80,7 +80,7 @@ class Session:
         """Take note of an epoch's logs; they are read when they are shown."""
         self._epoch_logs = logs
         self._pop("train")
-        if self._epochs is None:
+        if self._epochs is None or not self.run.is_epoch_complete:  # one that was cut off is none that is done
             return
         now_s = self.clock()
         took_s = self._epochs.end(epoch, now_s)
@@ -96,13 +96,13 @@ class Session:
         ending = ""
         took_s = self.clock() - epochs.begun_at_s
         if run.outcome not in (None, "completed"):
-            where = f" in epoch {epochs.count}" if epochs.count else ""
+            where = f" in epoch {epochs.at_hand}" if epochs.at_hand else ""
             ending = f"{run.outcome}{where} after {duration(took_s)}: {run.reason}"
         if self._lines and ending:
             self._lines.end(ending)
         if self._bars:
             took = [duration(took_s)]
-            row = Row("epoch", epochs.count, epochs.total, epochs.fraction(), took, numbers_in(self._epoch_logs))
+            row = Row("epoch", epochs.at_hand, epochs.total, epochs.fraction(), took, numbers_in(self._epoch_logs))
             self._draw([row], [[(ending, run.outcome or "")]] if ending else [])
 
     def begin_stage(self, kind: str) -> None:
@@ -136,11 +136,10 @@ class Session:
         pace.note(now_s)
         rows = []
         if epochs is not None:
-            count = epochs.count if epochs.epoch_begun_at_s is None else epochs.count + 1
             batches = self._stages[0].pace if self._stages and self._stages[0].kind == "train" else None
             time = _time(epochs.left_s(now_s, batches), now_s - epochs.begun_at_s)
             values = numbers_in(self._epoch_logs)
-            rows.append(Row("epoch", count, epochs.total, epochs.fraction(batches), [time], values))
+            rows.append(Row("epoch", epochs.at_hand, epochs.total, epochs.fraction(batches), [time], values))
         if self._stages:
             time, rate = _time(pace.left_s(), now_s - pace.begun_at_s), pace.rate()
             tail = [time] if rate is None else [time, speed(rate)]
