@@ -1,6 +1,7 @@
 """Everything that is refused when it is attached, each with the nearest right name, and what is let through."""
 
 import functools
+import inspect
 import unittest.mock
 
 import pytest
@@ -394,6 +395,14 @@ def test_a_plain_function_on_the_instance_has_no_self():
     callback = make()
     callback.on_epoch_end = lambda self, epoch, logs: None
     assert "1 more than it is given" in refusal(callback)
+
+
+def test_a_signature_that_a_function_claims_is_taken_at_its_word():
+    def hook(*arguments):
+        pass
+
+    hook.__signature__ = inspect.signature(only_logs)
+    assert "Watch.on_epoch_end takes (logs), which is too few" in refusal(make(on_epoch_end=hook))
 
 
 def test_a_builtin_is_asked_for_its_arguments_too(capsys):

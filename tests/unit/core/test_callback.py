@@ -9,6 +9,7 @@ from onlooker.core.callback import Callback, host_entrances
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import AttachError, NotAttachedError
 from onlooker.core.hooks import ALIASES, HOOKS, arguments
+from onlooker.core.run import Run
 
 
 class Counter(Callback):
@@ -30,6 +31,20 @@ def test_before_it_is_attached_it_says_so(name):
     assert isinstance(caught.value, AttributeError)
     assert not hasattr(Counter(), name)
     assert getattr(Counter(), name, None) is None
+
+
+def test_what_a_host_leaves_to_the_run_is_asked_of_the_run():
+    """Keras' host shows the model through the run, where it is looked up each time."""
+    callback, run = Counter(), Run("the first", params={"epochs": 2})
+    callback.run = run
+    assert (callback.model, callback.params) == ("the first", {"epochs": 2})
+    run.model = "the second"
+    assert callback.model == "the second"
+
+
+def test_on_the_class_the_three_are_no_error():
+    """Tools that look at a class, such as a page of documentation, ask for all of its attributes."""
+    assert all(getattr(Callback, name) is not None for name in ("model", "params", "run"))
 
 
 def test_all_fourteen_are_there_and_do_nothing():

@@ -160,6 +160,15 @@ def test_added_ones_come_last_and_removed_ones_no_more():
     assert [one[0] for one in seen][4:] == ["a", "c", "b"]
 
 
+def test_what_was_removed_from_a_live_run_may_come_back():
+    callback = Callback()
+    dispatcher = Dispatcher([callback])
+    dispatcher.run.is_live = True
+    dispatcher.remove(callback)
+    dispatcher.add(callback)
+    assert dispatcher.callbacks == (callback,)
+
+
 def test_removing_what_is_not_attached():
     callback = Callback()
     dispatcher = Dispatcher([callback])

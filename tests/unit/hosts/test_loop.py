@@ -486,6 +486,14 @@ def test_what_is_added_is_refused_at_once_and_the_training_goes_on(make, words):
     assert loop.run.outcome == "completed"
 
 
+def test_a_callback_that_is_in_another_live_run_is_refused_at_once():
+    busy = Recorder()
+    with loop_with(busy), loop_with() as loop:
+        for _ in loop.epochs(1):
+            with pytest.raises(AttachError, match="already in a run that is under way"):
+                loop.add(busy)
+
+
 def test_what_was_added_already_is_refused_also_while_it_waits():
     late = Recorder()
     with loop_with() as loop:
