@@ -168,12 +168,14 @@ class Callback:
         """Take Keras' dict of parameters. Called by Keras and by nobody else."""
         self.params = params
 
-    def set_model(self, model: Any) -> None:
+    def set_model(self, model: Any = None) -> None:
         """Let the host of this kind of model take over. Called by Keras and by nobody else.
 
         Raises:
-            AttachError: no host knows what to do with such a model.
+            AttachError: no host knows such a model, or Keras was given the class instead of an instance.
         """
+        if not isinstance(self, Callback):  # then Keras called the class, and this is the model
+            raise AttachError("a class of callbacks was passed instead of an instance; write callbacks=[Watch()]")
         for kind in type(model).__mro__:
             entrance = host_entrances.get(kind.__module__.partition(".")[0])
             if entrance is not None:

@@ -77,6 +77,18 @@ def missing_extra(extra: str, package: str) -> MissingExtraError:
     return MissingExtraError(f"{package} is not installed; run: pip install 'onlooker[{extra}]'")
 
 
+def warn(message: str) -> None:
+    """Warn, at the line outside Onlooker from which it was reached."""
+    import sys
+    import warnings
+
+    own = __name__.partition(".")[0]
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == own:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, OnlookerWarning, stacklevel=level)
+
+
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known name that looks most like `name`, or None where none does.
 

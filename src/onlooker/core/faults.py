@@ -6,7 +6,7 @@ dispatcher's business.
 
 from __future__ import annotations
 
-from .errors import OnlookerWarning
+from .errors import OnlookerWarning, warn
 from .hooks import arguments
 
 TYPE_CHECKING = False
@@ -73,10 +73,8 @@ class Faults:
         if key in self._warned:
             return None
         self._warned.add(key)
-        import warnings
-
         try:
-            warnings.warn(message, OnlookerWarning, stacklevel=6)
+            warn(message)
         except OnlookerWarning as warning:
             warning.__cause__ = error
             return warning

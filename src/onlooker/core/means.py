@@ -5,7 +5,7 @@ Owns the sums. It never waits for a device: numbers there are detached, copied, 
 
 from __future__ import annotations
 
-from .errors import LogError, OnlookerWarning
+from .errors import LogError, warn
 from .logs import DeviceValue, LazyLogs, Logs
 
 TYPE_CHECKING = False
@@ -108,13 +108,7 @@ class Means:
         if name in self._warned:
             return
         self._warned.add(name)
-        import warnings
-
-        warnings.warn(
-            f"{name!r} is NaN ({self._where()}), and so is its mean over the epoch from here on",
-            OnlookerWarning,
-            stacklevel=5,
-        )
+        warn(f"{name!r} is NaN ({self._where()}), and so is its mean over the epoch from here on")
 
 
 def as_number(name: str, value: Any, find_library: Callable[[Any], ArrayLibrary | None]) -> float | DeviceValue:

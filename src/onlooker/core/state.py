@@ -5,7 +5,7 @@ Owns the names under which they are kept: the class's name, numbered where one c
 
 from __future__ import annotations
 
-from .errors import OnlookerWarning
+from .errors import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,11 +57,9 @@ def load_states(callbacks: Iterable[Callback], states: dict[str, Any]) -> None:
         else:
             lacking.append(key)
     if left or lacking:
-        import warnings
-
         parts = [f"no callback for the saved state of {', '.join(left)}"] if left else []
         parts += [f"no saved state for {', '.join(lacking)}"] if lacking else []
-        warnings.warn(f"resuming: {'; '.join(parts)}", OnlookerWarning, stacklevel=3)
+        warn(f"resuming: {'; '.join(parts)}")
 
 
 def _keyed(callbacks: Iterable[Callback]) -> Iterator[tuple[str, Callback]]:

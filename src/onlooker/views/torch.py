@@ -149,7 +149,12 @@ class TorchView(ModelView):
 
     def load(self, path: str) -> dict[str, Any]:
         """Read a file that `save` wrote. Only plain data and tensors are read: such a file can run no code."""
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except OSError:
+            raise
+        except Exception as error:  # whatever unpickling makes of bytes that are none of ours
+            raise ValueError(f"{path} cannot be read as a file of run.save: {error!r:.200}") from error
         if not isinstance(content, dict) or "training" not in content:
             raise ValueError(f"{path} was not written by run.save; load it with torch.load and the model's own methods")
         self.load_state_dict(content["training"])

@@ -294,3 +294,23 @@ def test_ctrl_c_in_a_later_callback_is_not_swallowed_either(policy):
         with pytest.raises(KeyboardInterrupt) as caught:
             dispatcher.on_epoch_end(0)
     assert caught.value.__context__ is error  # and what came before is still to be seen
+
+
+def test_a_warning_points_at_the_line_outside_onlooker_that_led_to_it():
+    import onlooker as ol
+
+    class Fails(ol.Callback):
+        on_error = "warn"
+
+        def on_epoch_end(self, epoch, logs):
+            raise ValueError("no")
+
+    def train():
+        with ol.Loop(None, callbacks=[Fails()]) as loop:
+            for _ in loop.epochs(1):
+                for _ in loop.train([0]):
+                    pass
+
+    with pytest.warns(ol.OnlookerWarning) as caught:
+        train()
+    assert [warning.filename for warning in caught] == [__file__]

@@ -526,3 +526,14 @@ class TestDeclaration:
         assert KERAS_TORCH.abilities["gradients"].level != ABSENT
         assert KERAS_JAX.abilities["gradients"].level == ABSENT
         assert on_backend("numpy").abilities["gradients"].level == ABSENT
+
+
+def test_a_class_instead_of_an_instance_is_refused_in_words():
+    class Watch(ol.Callback):
+        pass
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    data = np.zeros((4, 2), "float32"), np.zeros((4, 1), "float32")
+    with pytest.raises(AttachError, match=r"^a class of callbacks was passed instead of an instance"):
+        model.fit(*data, verbose=0, callbacks=[Watch])

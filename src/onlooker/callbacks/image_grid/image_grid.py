@@ -7,13 +7,12 @@ pictures become a film in `film`.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from onlooker.core.callback import Callback
-from onlooker.core.errors import OnlookerWarning, PictureError
+from onlooker.core.errors import PictureError, warn
 from onlooker.core.logs import Logs
 from onlooker.core.record import Picture
 from onlooker.core.trigger import Trigger
@@ -161,11 +160,9 @@ class ImageGrid(Callback):
         frames = [film.Frame(self.directory / drawing.file_name, drawing.caption) for drawing in self.drawings]
         there = [frame for frame in frames if os.path.exists(frame.path)]
         if len(there) < len(frames):
-            warnings.warn(
+            warn(
                 f"{len(frames) - len(there)} of {len(frames)} drawings are no longer in {str(self.directory)!r}; "
-                f"the film is made without them",
-                OnlookerWarning,
-                stacklevel=2,
+                f"the film is made without them"
             )
         if not there:
             return

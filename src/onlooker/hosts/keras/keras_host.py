@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from onlooker.core.dispatch import Dispatcher
-from onlooker.core.errors import OnlookerWarning
+from onlooker.core.errors import warn
 from onlooker.core.hooks import HOOKS, SCOPES
 from onlooker.core.scopes import Scopes
 from onlooker.core.state import collect_extra, load_states
@@ -224,13 +224,9 @@ class KerasHost:
             return
         run.is_resumed, run.step, self._states = True, int(extra["step"]), extra["callbacks"]
         if run.first_epoch != extra["next_epoch"]:
-            import warnings
-
-            warnings.warn(
+            warn(
                 f"the training was resumed before epoch {extra['next_epoch']}, but fit begins with {run.first_epoch}; "
-                f"write fit(initial_epoch=resume(model, path))",
-                OnlookerWarning,
-                stacklevel=2,
+                f"write fit(initial_epoch=resume(model, path))"
             )
 
     def _restore_states(self) -> None:

@@ -77,6 +77,7 @@ class Batches:
         loader: any iterable of batches.
         split: returns a batch's inputs and targets.
         device: where they go; None leaves them where they are.
+        what: the name of the argument that the loader was passed as, for messages.
         reads_ahead: whether the next batch is fetched before one is given, so that one knows which is the last. A
             length would not do: a loader may not know it, and may not keep to it.
 
@@ -92,8 +93,10 @@ class Batches:
         loader: Iterable[Any],
         split: Callable[[Any], tuple[Any, Any]],
         device: torch.device | None,
+        what: str = "data",
         reads_ahead: bool = False,
     ) -> None:
+        self._what = what
         self.is_last = False
         self._loader = loader
         self._split = split
@@ -111,7 +114,7 @@ class Batches:
             self._count += 1
             yield to_device(inputs, device), to_device(targets, device)
         if self._count == count_before:
-            raise DataError(f"the loader yielded no batch; {self._why_none()}")
+            raise DataError(f"{self._what}: the loader yielded no batch; {self._why_none()}")
 
     def _read_ahead(self) -> Iterator[Any]:
         self.is_last = False

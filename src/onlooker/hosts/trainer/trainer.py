@@ -20,6 +20,7 @@ from onlooker.hosts.declared.trainer import TRAINER
 from onlooker.hosts.loop import Loop
 from onlooker.views.torch_random import seed_all
 
+from .arguments import check_epochs, check_functions, check_model, check_settings
 from .batches import Batches, apply, as_loader, concatenate, is_array, split_off_inputs, split_pair, to_device
 from .update import ScalerState, Update, checked_loss
 
@@ -82,24 +83,9 @@ class Trainer:
         seed: int | None = None,
         split: Split | None = None,
     ) -> None:
-        if not isinstance(model, torch.nn.Module):
-            raise TypeError(f"Trainer trains a torch.nn.Module, not {type(model).__qualname__} {model!r:.60}")
-        if loss is not None and not callable(loss):
-            raise TypeError(f"loss={loss!r} must be a function of the outputs and the targets")
-        if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
-            raise TypeError(f"optimizer={optimizer!r:.60} must be one: torch.optim.Adam(model.parameters())")
-        if metrics is not None and not isinstance(metrics, Mapping):
-            raise TypeError(f"metrics={metrics!r:.60} must be a dict of functions by name: metrics={{'accuracy': ...}}")
-        for name, metric in (metrics or {}).items():
-            if not callable(metric):
-                raise TypeError(f"metrics[{name!r}]={metric!r} must be a function of the outputs and the targets")
-            if name == "loss":
-                raise ValueError("metrics may not be named 'loss', which is the loss itself")
-        if not isinstance(accumulate, int) or isinstance(accumulate, bool) or accumulate < 1:
-            raise ValueError(f"accumulate={accumulate!r} must be a whole number of at least 1")
-        for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
-            if limit is not None and not limit > 0:
-                raise ValueError(f"{name}={limit!r} must be a positive number, or None")
+        check_model(model, optimizer)
+        check_functions(loss, metrics)
+        check_settings(accumulate, {"clip_norm": clip_norm, "clip_value": clip_value}, autocast, seed)
         self.model = model if device is None else model.to(device)
         self.loss = loss
         self.optimizer = optimizer
@@ -142,14 +128,13 @@ class Trainer:
             DataError: there are no data, or a batch cannot be split.
         """
         loss, optimizer = self._needed("fit")
-        if isinstance(epochs, int) and epochs < 0:
-            raise ValueError(f"fit(epochs={epochs}) is negative; expected 0 or more")
+        check_epochs(epochs)
         train_batches = self._batches(
             as_loader(data, batch_size, shuffle), self._split, reads_ahead=self._accumulate > 1
         )
         test_batches = None
         if validation is not None:
-            test_batches = self._batches(as_loader(validation, batch_size, shuffle=False), self._split)
+            test_batches = self._batches(as_loader(validation, batch_size, shuffle=False), self._split, "validation")
         callbacks = list(callbacks)
         history = next((one for one in callbacks if isinstance(one, History)), None)
         if history is None:
@@ -261,8 +246,8 @@ class Trainer:
         values["loss"] = value
         loop.log(dict(sorted(values.items())))  # by name, as in Keras
 
-    def _batches(self, loader: Iterable[Any], split: Split, reads_ahead: bool = False) -> Batches:
-        return Batches(loader, split, self._device(), reads_ahead)
+    def _batches(self, loader: Iterable[Any], split: Split, what: str = "data", reads_ahead: bool = False) -> Batches:
+        return Batches(loader, split, self._device(), what, reads_ahead)
 
     def _device(self) -> torch.device | None:
         """Return where the model is; None for one without parameters."""

@@ -53,6 +53,11 @@ class Update:
             samples: how many there are in the batch; of no account without accumulation.
             is_last: whether the epoch ends with this batch.
         """
+        if not loss.requires_grad:
+            raise DataError(
+                "the loss does not depend on any parameter that can learn, so there is no gradient; "
+                "check requires_grad of the model's parameters, and detach() and no_grad() in the model and the loss"
+            )
         if self._count == 0:
             self._optimizer.zero_grad()
             self._samples, self._expected_samples = 0, samples * self._accumulate
