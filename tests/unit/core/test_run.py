@@ -10,6 +10,16 @@ from onlooker.core.run import Run
 from onlooker.core.view import ModelView, Unchanged
 
 
+def test_a_run_that_has_not_begun():
+    run = Run("a model")
+    assert (run.model, run.params, run.host.name) == ("a model", {}, "Dispatcher")
+    assert (run.epoch, run.batch, run.step, run.stage, run.batch_count) == (None, None, 0, None, None)
+    assert (run.outcome, run.reason, run.stopped_by, run.is_stop_requested) == (None, "", None, False)
+    assert (run.first_epoch, run.is_resumed, run.is_live, run.is_training) == (0, False, False, False)
+    assert (run.data, run.outputs, run.sinks, run.callbacks, run.save_extra()) == (None, None, [], (), {})
+    assert (run.step_at_epoch_begin, run.step_at_batch_begin) == (0, 0)
+
+
 def test_the_first_reason_to_stop_stays():
     run = Run()
     run.stop("first")
