@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onlooker.core.declaration import Declaration, native
+from onlooker.core.declaration import Declaration, emulated, native
 
 from .loop import LOOP
 
@@ -14,7 +14,10 @@ TRAINER = Declaration(
     abilities={
         **LOOP.abilities,
         "outputs": native(),
-        "step": native("counts the optimizer's updates: with accumulate=4 one in four batches"),
+        "step": emulated(
+            "counts the optimizer's updates: with accumulate=4 one in four batches; with autocast=torch.float16 a skipped "
+            "step of a fused optimizer counts as one"
+        ),
         "gradients": native("in on_train_batch_end, as the update used them: accumulated, unscaled and clipped"),
         "closing": native(),
     },
