@@ -15,8 +15,8 @@ TRAINER = Declaration(
         **LOOP.abilities,
         "outputs": native(),
         "step": emulated(
-            "counts the optimizer's updates: with accumulate=4 one in four batches; with autocast=torch.float16 a skipped "
-            "step of a fused optimizer counts as one"
+            "counts the optimizer's updates: with accumulate=4 one in four batches; with autocast=torch.float16 a "
+            "skipped step of a fused optimizer counts as one"
         ),
         "gradients": native("in on_train_batch_end, as the update used them: accumulated, unscaled and clipped"),
         "closing": native(),
