@@ -58,6 +58,30 @@ def test_a_stop_names_the_callback_that_asked():
     assert (dispatcher.run.stopped_by, dispatcher.run.reason) == ("Stops", "stopped by Stops")
 
 
+def ask(run):
+    run.stop()
+
+
+def test_a_stop_through_functions_of_the_users_still_names_the_callback():
+    class Asks(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            (lambda: ask(self.run))()
+
+    callback = Asks()
+    Dispatcher([callback]).on_epoch_end(0)
+    assert callback.run.stopped_by == "Asks"
+
+
+def test_a_stop_from_anywhere_else_names_nobody():
+    class Other:
+        def go(self, run):
+            run.stop()
+
+    run = Run()
+    Other().go(run)
+    assert (run.stopped_by, run.reason) == (None, "stopped")
+
+
 def test_a_new_training_forgets_the_last():
     run = Run()
     run.stop("over")

@@ -46,7 +46,7 @@ def test_places_in_all_their_forms():
     numpy = pytest.importorskip("numpy")
     for places in ([3, 1], (1, 3), {1, 3}, range(1, 4, 2), iter([1, 3, 3]), numpy.array([1, 3])):
         assert repr(at(epochs=places)) == "at(epochs=[1, 3])"
-    assert repr(at(epochs=numpy.int64(2))) == "at(epochs=[2])"
+    assert repr(at(epochs=numpy.int64(2))) == repr(at(epochs=numpy.array(2))) == "at(epochs=[2])"
     assert repr(every(steps=numpy.int64(2))) == "every(steps=2)"
 
 

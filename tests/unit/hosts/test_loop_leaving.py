@@ -397,6 +397,25 @@ def test_an_error_in_the_body_wins_over_those_of_the_closing_hooks():
     assert recorder.check().hooks == other.check().hooks
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_ctrl_c_in_a_closing_hook_is_raised_also_where_the_body_has_failed(kind):
+    def act(recorder, hook, index, logs):
+        if hook == "on_train_end":
+            raise kind("now")
+
+    loop = loop_with(recorder := Recorder(act))
+
+    def go():
+        with loop:
+            for _ in loop.train([1]):
+                raise LeavesError("mine")
+
+    with pytest.raises(kind, match="now"):
+        go()
+    recorder.check()
+    assert not loop.run.is_live
+
+
 # Iterators that are kept.
 
 
@@ -433,13 +452,14 @@ def test_kept_iterators_after_the_end_of_with():
         next(epochs)
         train = iter(loop.train([1, 2]))
         next(train)
-        unused = iter(loop.test([1]))
+        unused, unused_epochs = iter(loop.test([1])), loop.epochs(2)
     recorder.check()
     for iterator, what in ((train, "train stage"), (epochs, "training")):
         with pytest.raises(LoopError, match=f"this {what} is over"):
             next(iterator)
-    with pytest.raises(LoopError, match="Loop is a context manager"):
-        next(unused)
+    for iterator in (unused, iter(unused_epochs)):
+        with pytest.raises(LoopError, match="Loop is a context manager"):
+            next(iterator)
     assert recorder.hooks.count("on_train_end") == 1
 
 
