@@ -162,6 +162,28 @@ def test_a_begin_hook_comes_where_this_batch_may_make_the_step_and_the_end_where
     ]
 
 
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        every(steps=2) | at(batches=99),
+        at(batches=99) | every(steps=2),
+        every(steps=2) & before(batches=99),
+        before(batches=99) & every(steps=2),
+        ~~every(steps=2),
+    ],
+    ids=repr,
+)
+def test_the_end_of_a_pair_waits_for_the_step_wherever_in_the_trigger_it_is_asked_for(trigger):
+    seen = []
+    hooks = ["on_train_batch_begin", "on_train_batch_end"]
+    Training([watch(hooks, seen, when=trigger)]).go([[True, False, True]])
+    assert [(hook, batch) for hook, _, batch in seen] == [
+        ("on_train_batch_begin", 1),
+        ("on_train_batch_begin", 2),
+        ("on_train_batch_end", 2),
+    ]
+
+
 def test_steps_in_an_epoch_end_where_one_was_made_within():
     seen = []
     Training([watch(["on_epoch_end"], seen, every(steps=3))]).go([[True, True], [True, True], [True], [True]])
