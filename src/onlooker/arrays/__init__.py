@@ -50,10 +50,12 @@ def batch_size(data: object, depth: int = 3) -> int:
         (32, 1)
     """
     # The usual pair of inputs and targets, without a detour.
-    first = data[0] if type(data) in (tuple, list) and data else data  # type: ignore[index]
+    kind = type(data)
+    first = data[0] if (kind is tuple or kind is list) and data else data  # type: ignore[index]
     shape = getattr(first, "shape", None)
     if isinstance(shape, tuple) and shape:
-        return int(shape[0]) or 1
+        length = shape[0]
+        return (length if type(length) is int else int(length)) or 1
     return _first_axis(data, depth) or 1
 
 

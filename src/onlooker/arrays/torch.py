@@ -17,7 +17,10 @@ def read(array: torch.Tensor) -> float | None:
         RuntimeError: it has more or fewer than one element.
         TypeError: its number is complex.
     """
-    return float(array.item()) if array.is_cpu else None
+    if not array.is_cpu:
+        return None
+    number = array.item()
+    return number if type(number) is float else float(number)
 
 
 def snapshot(array: torch.Tensor) -> torch.Tensor:

@@ -67,8 +67,11 @@ class Logs(dict[str, "Any"]):
         onlooker.core.errors.MissingLogError: 'val_loss' is not in the logs; available: loss
     """
 
-    # On the class, so that making one, which happens for every hook, runs no Python code.
-    _batch: Mapping[str, Any] | None = None
+    # Making one, which happens for every hook, runs no Python code and makes no dict of attributes: where nothing was
+    # assigned to `_batch`, there is no batch.
+    __slots__ = ("_batch", "_notice")
+
+    _batch: Mapping[str, Any] | None
 
     @classmethod
     def of_batch(cls, values: Mapping[str, Any], batch: Mapping[str, Any] | None) -> Logs:
@@ -80,20 +83,21 @@ class Logs(dict[str, "Any"]):
     @property
     def batch(self) -> Mapping[str, Any]:
         """This batch's own values."""
-        return {} if self._batch is None else self._batch
+        batch = getattr(self, "_batch", None)
+        return {} if batch is None else batch
 
     def __missing__(self, name: str) -> Any:
         raise MissingLogError(f"{name!r} is not in the logs; available: {', '.join(map(str, self)) or 'nothing'}")
 
     def copy(self) -> Logs:
         """Return a snapshot of its own."""
-        return Logs.of_batch(self, None if self._batch is None else dict(self._batch))
+        return Logs.of_batch(self, dict(self.batch))
 
     def __copy__(self) -> Logs:
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Logs.of_batch, (dict(self), None if self._batch is None else dict(self._batch))
+        return Logs.of_batch, (dict(self), dict(self.batch))
 
     # dict implements the operators on its storage and returns a dict; these are right for the lazy kind too.
     def __or__(self, other: Any) -> Any:
@@ -129,6 +133,10 @@ class LazyLogs(Logs):
         notice: called with the names and numbers that were fetched, for example to look for NaN.
     """
 
+    __slots__ = ()
+
+    _notice: Callable[[dict[str, float]], None] | None
+
     def __init__(
         self,
         values: Mapping[str, Any],
@@ -136,7 +144,7 @@ class LazyLogs(Logs):
         notice: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
         dict.__init__(self, values)
-        self._notice: Callable[[dict[str, float]], None] | None = notice
+        self._notice = notice
         if batch is not None:
             self._batch = _LazyBatch(batch, self)
 
@@ -144,7 +152,7 @@ class LazyLogs(Logs):
         """Replace every placeholder by its number, in one transfer per device, and become a plain `Logs`."""
         if type(self) is not LazyLogs:
             return
-        batch, notice = self._batch, self._notice
+        batch, notice = getattr(self, "_batch", None), self._notice
         places: list[tuple[dict[str, Any], str, DeviceValue]] = [
             (self, name, value) for name, value in dict.items(self) if type(value) is DeviceValue
         ]

@@ -16,6 +16,25 @@ if TYPE_CHECKING:
     from .logs import ArrayLibrary
 
 
+class _Entry:
+    """What was logged under one name: the sum so far, and the value of the batch at hand, which is not in it yet.
+
+    Attributes:
+        total: the sum of value times weight, a float or a `DeviceValue`.
+        weight: the sum of the weights.
+        value: the batch's own value; None where it has none.
+        value_weight: and its weight.
+    """
+
+    __slots__ = ("total", "value", "value_weight", "weight")
+
+    def __init__(self) -> None:
+        self.total: Any = 0.0
+        self.weight = 0.0
+        self.value: Any = None
+        self.value_weight = 0.0
+
+
 class Means:
     """Running means of the values of one stage.
 
@@ -33,14 +52,12 @@ class Means:
         1.333
     """
 
-    __slots__ = ("_batch", "_find_library", "_is_lazy", "_sums", "_warned", "_weights", "_where")
+    __slots__ = ("_entries", "_find_library", "_is_lazy", "_warned", "_where")
 
     def __init__(self, find_library: Callable[[Any], ArrayLibrary | None], where: Callable[[], str]) -> None:
         self._find_library = find_library
         self._where = where
-        self._sums: dict[str, list[Any]] = {}  # by name: the sum, a float or a DeviceValue, and the total weight
-        self._batch: dict[str, Any] = {}  # this batch's own values
-        self._weights: dict[str, float] = {}  # and their weights
+        self._entries: dict[str, _Entry] = {}
         self._is_lazy = False
         self._warned: set[str] = set()
 
@@ -50,54 +67,60 @@ class Means:
         Raises:
             LogError: a value is no single number.
         """
-        batch, weights = self._batch, self._weights
+        entries = self._entries
         for name, value in values.items():
             if type(value) is not float:
                 value = as_number(name, value, self._find_library)
-            if type(value) is DeviceValue:
-                self._is_lazy = True
-            elif value != value:
+                if type(value) is DeviceValue:
+                    self._is_lazy = True
+            if value != value:  # never so for one on a device
                 self._warn_of_nan(name)
-            batch[name] = value
-            weights[name] = weight
+            try:
+                entry = entries[name]
+            except KeyError:
+                entry = entries[name] = _Entry()
+            entry.value = value
+            entry.value_weight = weight
 
     def end_batch(self) -> None:
         """Fold the batch at hand into the means."""
-        sums, weights = self._sums, self._weights
-        for name, value in self._batch.items():
-            weight = weights[name]
-            entry = sums.get(name)
-            if entry is None:
-                sums[name] = [_times(value, weight), weight]
-            else:
-                total = entry[0]
-                if type(total) is float and type(value) is float:
-                    entry[0] = total + value * weight
-                else:
-                    entry[0] = _add(total, value, weight)
-                entry[1] += weight
-        # New ones, not emptied ones: a `Logs` may have kept the old.
-        self._batch, self._weights = {}, {}
+        for entry in self._entries.values():
+            if entry.value is not None:
+                entry.total = _add(entry.total, entry.value, entry.value_weight)
+                entry.weight += entry.value_weight
+                entry.value = None
 
     def batch_logs(self) -> Logs:
         """Return the means including the batch at hand, with that batch's own values. Ends the batch."""
-        batch = self._batch
-        self.end_batch()
-        return self.mean(batch)
+        batch = {}
+        if self._is_lazy:
+            for name, entry in self._entries.items():
+                if entry.value is not None:
+                    batch[name] = entry.value
+            self.end_batch()
+            return self.mean(batch)
+        # With floats alone it is the same, in one pass.
+        logs = Logs()
+        for name, entry in self._entries.items():
+            value = entry.value
+            if value is not None:
+                weight = entry.value_weight
+                batch[name] = value
+                entry.total += value * weight
+                entry.weight += weight
+                entry.value = None
+            logs[name] = entry.total / entry.weight
+        logs._batch = batch
+        return logs
 
     def mean(self, batch: dict[str, Any] | None = None) -> Logs:
-        """Return the means so far.
+        """Return the means so far, without a batch that has not ended.
 
         Args:
             batch: the values of a batch, to go with them as `logs.batch`.
         """
-        if self._is_lazy:
-            return LazyLogs({name: _mean(*entry) for name, entry in self._sums.items()}, batch, self._notice)
-        logs = Logs()
-        for name, (total, weight) in self._sums.items():
-            logs[name] = total / weight
-        logs._batch = batch
-        return logs
+        means = {name: _mean(entry.total, entry.weight) for name, entry in self._entries.items() if entry.weight}
+        return LazyLogs(means, batch, self._notice) if self._is_lazy else Logs.of_batch(means, batch)
 
     def _notice(self, fetched: dict[str, float]) -> None:
         for name, number in fetched.items():
@@ -117,9 +140,6 @@ def as_number(name: str, value: Any, find_library: Callable[[Any], ArrayLibrary 
     Raises:
         LogError: it is no single number.
     """
-    kind = type(value)
-    if kind is float or kind is int:
-        return float(value)
     library = find_library(value)
     if library is not None:
         try:
@@ -131,8 +151,8 @@ def as_number(name: str, value: Any, find_library: Callable[[Any], ArrayLibrary 
                 f"{name!r} was logged as an array of shape {shape} and type {value.dtype}; expected a single number: "
                 f"log its mean, for example {name}=value.mean()"
             ) from error
-    if isinstance(value, str | bytes) or not hasattr(kind, "__float__"):
-        raise LogError(f"{name!r} was logged as {value!r}, a {kind.__qualname__}; expected a single number")
+    if isinstance(value, str | bytes) or not hasattr(type(value), "__float__"):
+        raise LogError(f"{name!r} was logged as {value!r}, a {type(value).__qualname__}; expected a single number")
     try:
         return float(value)
     except (TypeError, ValueError) as error:
@@ -145,16 +165,14 @@ def _mean(total: Any, weight: float) -> Any:
     return DeviceValue(total.library, total.array, weight)
 
 
-def _times(value: Any, weight: float) -> Any:
-    if type(value) is float:
-        return value * weight
-    return DeviceValue(value.library, value.library.scale(value.array, weight))
-
-
 def _add(total: Any, value: Any, weight: float) -> Any:
-    """Add where at least one of the two is on a device; a new object, since a kept `Logs` may have the old."""
+    """Return `total + value * weight`: a new object where it is on a device, since a kept `Logs` may have the old."""
     if type(value) is float:
+        if type(total) is float:
+            return total + value * weight
         return DeviceValue(total.library, total.array + value * weight)
+    library, array = value.library, value.array
     if type(total) is float:
-        return DeviceValue(value.library, value.library.scale(value.array, weight) + total)
-    return DeviceValue(total.library, total.library.add(total.array, value.array, weight))
+        scaled = library.scale(array, weight)
+        return DeviceValue(library, scaled + total if total else scaled)
+    return DeviceValue(library, library.add(total.array, array, weight))

@@ -15,10 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .dispatch import Dispatcher
+    from .hooks import Scope
     from .logs import Logs
     from .run import Run
 
-_STAGES = frozenset(TOP_SCOPES)
+
+class _Scope:
+    """A scope of the grammar, with the calls of its two hooks at hand."""
+
+    __slots__ = ("begin", "end", "holds", "index", "name", "stage")
+
+    def __init__(self, scope: Scope, dispatcher: Dispatcher) -> None:
+        self.name, self.stage, self.index, self.holds = scope.name, scope.stage, scope.index, scope.holds
+        self.begin: Callable[..., None] = getattr(dispatcher, scope.begin)
+        self.end: Callable[..., None] = getattr(dispatcher, scope.end)
 
 
 class Scopes:
@@ -28,7 +38,12 @@ class Scopes:
         run: what is moved.
         dispatcher: what is called.
         logs_for: gives the logs of a scope's end hook; called once, just before it.
-        closed: called after a scope's end hook with those logs, which callbacks may have added to.
+        closed: called after the end hook with those logs, which callbacks may have added to; not for a batch, whose
+            logs go no further.
+
+    Attributes:
+        logs_for: as above.
+        is_in_hook: whether a hook is being called.
     """
 
     def __init__(
@@ -39,22 +54,21 @@ class Scopes:
         closed: Callable[[str, Logs | None], None],
     ) -> None:
         self._run = run
-        self._logs_for = logs_for
+        self.logs_for = logs_for
         self._closed = closed
-        self._open: list[tuple[str, str | None, int | None, int | None]] = []  # name, and the position outside it
-        self._begins = {scope.name: getattr(dispatcher, scope.begin) for scope in SCOPES.values()}
-        self._ends = {scope.name: getattr(dispatcher, scope.end) for scope in SCOPES.values()}
+        self._scopes = {name: _Scope(scope, dispatcher) for name, scope in SCOPES.items()}
+        self._open: list[tuple[_Scope, str | None, int | None, int | None]] = []  # each with the position outside it
         self.is_in_hook = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the open scopes, from outside in."""
-        return tuple(frame[0] for frame in self._open)
+        return tuple(frame[0].name for frame in self._open)
 
     @property
     def innermost(self) -> str | None:
         """The name of the innermost open scope."""
-        return self._open[-1][0] if self._open else None
+        return self._open[-1][0].name if self._open else None
 
     def open(self, name: str, index: int | None = None) -> None:
         """Open a scope: move the run into it and call its begin hook.
@@ -68,56 +82,56 @@ class Scopes:
         Raises:
             GrammarError: the grammar does not allow it here.
         """
-        run, opened = self._run, self._open
-        if name not in (SCOPES[opened[-1][0]].holds if opened else TOP_SCOPES):
+        run, opened, scope = self._run, self._open, self._scopes[name]
+        if name not in (opened[-1][0].holds if opened else TOP_SCOPES):
             within = f"within {' > '.join(self.names)}" if opened else "outside train"
             raise GrammarError(f"{SCOPES[name].begin} cannot come {within}")
-        opened.append((name, run.stage, run.epoch, run.batch))
-        begin = self._begins[name]
+        opened.append((scope, run.stage, run.epoch, run.batch))
+        begin = scope.begin  # not called as a method: that would look for it on the class first, each time
         self.is_in_hook = True
         try:
-            if index is None:
-                self._enter_stage(name)
-                begin()
-            elif name == "epoch":
-                run.epoch, run.step_at_epoch_begin, run.is_epoch_complete = index, run.step, False
-                begin(index)
-            else:
+            if scope.index == "batch":
                 run.batch = index
                 if name == "train_batch":  # a test within it must not move this
                     run.step_at_batch_begin = run.step
                 begin(index)
+            elif name == "epoch":
+                run.epoch, run.step_at_epoch_begin, run.is_epoch_complete = index, run.step, False
+                begin(index)
+            else:
+                run.stage, run.batch = scope.stage, None
+                if len(opened) == 1:
+                    run.begun_at_s = run.clock()
+                    run.is_training = name == "train"
+                begin()
         finally:
             self.is_in_hook = False
-
-    def _enter_stage(self, name: str) -> None:
-        run = self._run
-        run.stage, run.batch = SCOPES[name].stage, None
-        if len(self._open) == 1:
-            run.begun_at_s = run.clock()
-            run.is_training = name == "train"
 
     def close(self) -> Logs | None:
         """Close the innermost scope: call its end hook and move the run out of it. Return the logs of the hook."""
         run = self._run
-        name, stage, epoch, batch = self._open.pop()
-        end = self._ends[name]
+        scope, stage, epoch, batch = self._open.pop()
+        end, logs_for = scope.end, self.logs_for
         logs = None
         self.is_in_hook = True
         try:
-            logs = self._logs_for(name)
-            if name in _STAGES:
-                end(logs)
+            logs = logs_for(scope.name)
+            if scope.index == "batch":
+                end(run.batch, logs)
+            elif scope.index == "epoch":
+                end(run.epoch, logs)
             else:
-                end(run.epoch if name == "epoch" else run.batch, logs)
+                end(logs)
         finally:
             self.is_in_hook = False
-            run.stage, run.batch = stage, batch
-            if name == "train":
-                run.is_training = False
-            elif name != "epoch":  # after them the last one stays
-                run.epoch = epoch
-            self._closed(name, logs)
+            run.batch = batch
+            if scope.index != "batch":  # within which nothing else has moved
+                run.stage = stage
+                if scope.name == "train":
+                    run.is_training = False
+                elif scope.name != "epoch":  # after them the last one stays
+                    run.epoch = epoch
+                self._closed(scope.name, logs)
         return logs
 
     def close_to(self, name: str | None) -> None:
@@ -127,7 +141,7 @@ class Scopes:
         notes on it.
         """
         errors = Collected()
-        while self._open and self._open[-1][0] != name:
+        while self._open and self._open[-1][0].name != name:
             errors.call(self.close)
         if errors.first is not None:
             raise errors.first

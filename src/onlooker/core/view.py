@@ -114,8 +114,8 @@ class ModelView:
         attributes = getattr(self.model, "__dict__", None)
         return (attributes,) if isinstance(attributes, dict) and not isinstance(self.model, dict) else ()
 
-    def count_steps(self, stepped: Callable[[], None]) -> Callable[[], None] | None:
-        """Have `stepped` called after each step of an optimizer; return what undoes it.
+    def count_steps(self, stepped: Callable[..., None]) -> Callable[[], None] | None:
+        """Have `stepped` called after each step of an optimizer, with anything; return what undoes it.
 
         None where no optimizer is known: then each train batch counts as one step.
         """

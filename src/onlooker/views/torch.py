@@ -167,11 +167,11 @@ class TorchView(ModelView):
         modules += [whole for m in modules if isinstance(whole := getattr(m, "_orig_mod", None), torch.nn.Module)]
         return tuple(module.__dict__ for module in modules)
 
-    def count_steps(self, stepped: Callable[[], None]) -> Callable[[], None] | None:
+    def count_steps(self, stepped: Callable[..., None]) -> Callable[[], None] | None:
         """Listen to the optimizers' own hooks; a step that a gradient scaler skips does not call them."""
         if not self.optimizers:
             return None
-        handles = [optimizer.register_step_post_hook(lambda *_: stepped()) for optimizer in self.optimizers.values()]
+        handles = [optimizer.register_step_post_hook(stepped) for optimizer in self.optimizers.values()]
 
         def undo() -> None:
             for handle in handles:

@@ -59,7 +59,7 @@ class WeightsAverage:
             average.value = average.value.to(variable.value.device)  # the model may have moved since
         return view.count_steps(self.update)
 
-    def update(self) -> None:
+    def update(self, *_: object) -> None:
         """Take the weights in, after a step."""
         momentum = self._momentum if self.steps else 0.0
         for variable, average in zip(self.variables, self.averages, strict=True):

@@ -82,7 +82,7 @@ def test_the_position_in_every_hook_and_after_it():
         ("on_epoch_end", 2, "train", 2, None),
         ("on_train_end", None, "train", 2, None),
     ]
-    assert [scope for scope, _ in closed] == ["test_batch", "test", "train_batch", "epoch", "train"]
+    assert [scope for scope, _ in closed] == ["test", "epoch", "train"]
 
 
 @pytest.mark.parametrize("stage", ["test", "predict"])
@@ -180,7 +180,7 @@ def test_every_end_comes_although_each_raises_and_the_first_error_wins(kind):
     assert len([note for note in caught.value.__notes__ if note.startswith("and then")]) == 4
     check_grammar(track.hooks)
     assert scopes.names == ()
-    assert len(closed) == 5
+    assert len(closed) == 3
 
 
 def test_an_error_that_ended_the_training_gets_those_of_the_end_hooks_as_notes():

@@ -376,7 +376,7 @@ def test_steps_are_counted_until_it_is_undone():
     model, optimizer = build()
     other = torch.optim.SGD(model.parameters(), lr=0.1)
     steps = []
-    undo = TorchView(model, [optimizer, other]).count_steps(lambda: steps.append(1))
+    undo = TorchView(model, [optimizer, other]).count_steps(lambda *_: steps.append(1))
     step(model, optimizer, torch.randn(4, 4))
     step(model, other, torch.randn(4, 4))
     assert len(steps) == 2
@@ -389,7 +389,7 @@ def test_steps_are_counted_until_it_is_undone():
 def test_a_step_that_a_gradient_scaler_skips_is_none():
     model, optimizer = build()
     steps = []
-    TorchView(model, optimizer).count_steps(lambda: steps.append(1))
+    TorchView(model, optimizer).count_steps(lambda *_: steps.append(1))
     scaler = torch.amp.GradScaler("cpu")
     for factor in (1.0, float("inf")):
         optimizer.zero_grad()

@@ -43,7 +43,7 @@ class Course:
 
     def __init__(self, run: Run, dispatcher: Dispatcher, resume: Any = None) -> None:
         self.ledger = Ledger(run, dispatcher)
-        self.scopes = Scopes(run, dispatcher, self._logs_for, self.ledger.closed)
+        self.scopes = Scopes(run, dispatcher, self.ledger.logs_for, self.ledger.closed)
         self.newcomers = Newcomers(dispatcher, self.scopes)
         self.has_trained = self.has_left = False
         self.run = run
@@ -52,7 +52,7 @@ class Course:
         self._active: list[Iteration] = []  # from outside in
         self._next_batch = 0
         self._flags = StopFlags(run)
-        self._steps = Steps(run)
+        self._steps = Steps(run, self.scopes)
         run.save_extra = lambda: collect_extra(run, dispatcher.callbacks, "epoch" in self.scopes.names)
 
     def start(self) -> None:
@@ -192,8 +192,8 @@ class Course:
         if self._active[-1] is not iteration:  # a hook has kept a stage open
             self._close_within(iteration)
 
-    def end_batch(self, iteration: Iteration) -> None:
-        """End a batch, after the body is done with it."""
+    def end_batch(self, iteration: Iteration) -> bool:
+        """End a batch, after the body is done with it; return whether to stop at this boundary."""
         if self._active[-1] is not iteration:
             self._close_within(iteration)
         self.ledger.is_in_batch = False  # from the end hook on it is too late to log to the batch
@@ -203,6 +203,7 @@ class Course:
             self.scopes.close()
             if self._active[-1] is not iteration:
                 self._close_within(iteration)
+        return self.is_stopping(iteration)
 
     def end(self, iteration: Iteration, stage: Stage | None = None) -> None:
         """End an iteration whose generator came to its end."""
@@ -292,8 +293,3 @@ class Course:
         run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch = iteration.outer
         if iteration.stop is not None:
             run.is_stop_requested, run.reason, run.stopped_by = iteration.stop
-
-    def _logs_for(self, scope: str) -> Logs | None:
-        if scope == "train_batch":
-            self._steps.end_batch()
-        return self.ledger.logs_for(scope)

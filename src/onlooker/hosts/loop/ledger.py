@@ -15,7 +15,9 @@ from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import Logs, combine
 from onlooker.core.means import Means, as_number
 from onlooker.core.run import Run
+from onlooker.core.scopes import Scopes
 
+INFINITY = float("inf")
 BATCH_ENDS = {name: scope.end for name, scope in SCOPES.items() if scope.index == "batch"}
 
 
@@ -62,26 +64,26 @@ class Ledger:
         self._prefixes.pop()
         return self._means.pop().mean()
 
-    def log(self, values: Mapping[str, Any], weight: float | None, scope: str | None) -> None:
+    def log(self, values: Mapping[str, Any], weight: float | None, scopes: Scopes) -> None:
         """Take values that the user logs.
 
         Args:
             values: numbers by name.
             weight: of these values, or None for that of the batch.
-            scope: the innermost open scope.
+            scopes: what is open.
 
         Raises:
             LogError: a value is no number, a weight is no positive one, or there is nothing here to log to.
         """
-        if weight is not None and not 0 < weight < float("inf"):
+        if weight is not None and not 0 < weight < INFINITY:
             raise LogError(f"weight={weight!r} must be a positive number: how many samples the values are means over")
         if self.is_in_batch:
             if weight is None:
                 weight = self.weight
                 if weight is None:
-                    weight = self.weight = float(batch_size(self._run.data))
+                    weight = self.weight = batch_size(self._run.data)
             self._means[-1].log(values, weight)
-        elif scope == "epoch":
+        elif scopes.innermost == "epoch":
             for name, value in values.items():
                 self._epoch_values[name] = as_number(name, value, find_library)
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from onlooker.core.errors import DataError, LoopError
 from onlooker.core.logs import Logs
@@ -63,17 +63,16 @@ class Iteration:
         if context is not None:
             context.__exit__(None, None, None)
 
-    def check(self) -> None:
-        """Refuse to go on once it is over.
+    def refuse(self) -> NoReturn:
+        """Refuse to go on.
 
         Raises:
             LoopError: something else on the loop has ended it in between.
         """
-        if self.is_over:
-            raise LoopError(
-                f"this {self.what} is over: another stage of the loop, or the end of `with`, has ended it. "
-                f"Nest only test and predict within a batch"
-            )
+        raise LoopError(
+            f"this {self.what} is over: another stage of the loop, or the end of `with`, has ended it. "
+            f"Nest only test and predict within a batch"
+        )
 
 
 class Epochs:
@@ -102,7 +101,8 @@ class Epochs:
                 course.open_epoch(epoch)
                 if not course.is_stopping():
                     yield epoch
-                    iteration.check()
+                    if iteration.is_over:
+                        iteration.refuse()
                 course.close_epoch(iteration)
                 epoch += 1
             course.end(iteration)
@@ -165,9 +165,9 @@ class Stage:
                     course.begin_batch(self, iteration, first + count, data)
                     count += 1
                     yield data
-                    iteration.check()
-                    course.end_batch(iteration)
-                    if course.is_stopping(iteration):
+                    if iteration.is_over:
+                        iteration.refuse()
+                    if course.end_batch(iteration):
                         break
                 else:
                     self._check_count(count)
