@@ -55,9 +55,15 @@ def keep(name: str, title: str, note: str, rows: list[dict[str, Any]], packages:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f} at the end",
     }
-    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
+    RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(as_markdown(results[name]))
-    PAGE.write_text("\n".join([INTRODUCTION, *(as_markdown(results[key]) for key in sorted(results))]), "utf-8")
+    PAGE.write_text(make_page(), "utf-8")
+
+
+def make_page() -> str:
+    """The page that shows what `results.json` holds."""
+    results = json.loads(RESULTS.read_text("utf-8"))
+    return "\n".join([INTRODUCTION, *(as_markdown(result) for result in results.values())])
 
 
 def as_markdown(result: dict[str, Any]) -> str:

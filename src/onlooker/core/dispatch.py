@@ -73,7 +73,8 @@ class _Line:
         except BaseException as error:
             self.recover(self, error, calls, call, (index, logs))
 
-    def add(self, call: Callable[..., None], owner: Callback) -> None:
+    def own(self, call: Callable[..., None], owner: Callback) -> Callable[..., None]:
+        """Take note of whose call it is; return the call by which it is known here."""
         if id(call) in self.owners:
             # One function assigned as a hook on two callbacks: each gets a call of its own, by which it is known.
             shared = call
@@ -82,7 +83,7 @@ class _Line:
                 shared(*given)
 
         self.owners[id(call)] = owner
-        self.calls = (*self.calls, call)
+        return call
 
     def remove(self, owner: Callback) -> None:
         # The owners stay known: a dispatch under way may still have to name one.
@@ -99,6 +100,9 @@ class Dispatcher:
         callbacks: in the order in which they are called.
         run: what they are given as `self.run`, with its `model` and `params`. None makes one that stands nowhere.
 
+    Attributes:
+        listens: says whether anybody listens to a hook, for hosts that can save the work of preparing its logs.
+
     Raises:
         AttachError: a callback is refused; the message says which and why.
 
@@ -113,6 +117,7 @@ class Dispatcher:
         >>> dispatcher.on_train_end()  # nobody listens
     """
 
+    listens: Callable[[str], bool]
     on_train_begin: StageHook
     on_train_end: StageHook
     on_epoch_begin: IndexedHook
@@ -135,20 +140,16 @@ class Dispatcher:
         self._faults = Faults(self.run, self._silence)
         self._lines: dict[str, _Line] = {}
         self._heard: set[str] = set()
+        self.listens = self._heard.__contains__
         for hook, scope in HOOKS.items():
             line = self._lines[hook] = _Line(hook, self._recover)
             setattr(self, hook, line.call if scope.index is None else line.call_indexed)
-        for callback in listed(callbacks):
-            self.add(callback)
+        self._attach(listed(callbacks))
 
     @property
     def callbacks(self) -> tuple[Callback, ...]:
         """The attached callbacks, in order."""
         return self._callbacks
-
-    def listens(self, hook: str) -> bool:
-        """Say whether anybody listens to a hook, for hosts that can save the work of preparing its logs."""
-        return hook in self._heard
 
     def add(self, callback: Callback) -> None:
         """Attach one more callback, after the others.
@@ -156,15 +157,7 @@ class Dispatcher:
         Raises:
             AttachError: it is refused, is attached already, or is in another run that is under way.
         """
-        for hook, call in self.check(callback).items():
-            self._lines[hook].add(call, callback)
-            self._heard.add(hook)
-        self._attached.add(id(callback))
-        self._callbacks = self.run.callbacks = (*self._callbacks, callback)
-        self._bind(callback)
-        keep = getattr(callback, "keep", None)
-        if callable(keep):
-            self.run.sinks.append(keep)
+        self._attach([callback])
 
     def check(self, callback: Callback) -> dict[str, Callable[..., None]]:
         """Refuse what cannot be attached, and attach nothing; return what would be called for each hook.
@@ -213,6 +206,22 @@ class Dispatcher:
             self._unhear(hook, callback)
         self._callbacks = self.run.callbacks = tuple(other for other in self._callbacks if other is not callback)
         self.run.sinks[:] = [keep for keep in self.run.sinks if getattr(keep, "__self__", None) is not callback]
+
+    def _attach(self, callbacks: list[Callback]) -> None:
+        """Attach callbacks after the others. The tuples are built once for them all: a thousand cost no more each."""
+        calls: dict[str, list[Callable[..., None]]] = {}
+        for callback in callbacks:
+            for hook, call in self.check(callback).items():
+                calls.setdefault(hook, []).append(self._lines[hook].own(call, callback))
+            self._attached.add(id(callback))
+            self._bind(callback)
+            keep = getattr(callback, "keep", None)
+            if callable(keep):
+                self.run.sinks.append(keep)
+        for hook, more in calls.items():
+            self._lines[hook].calls += tuple(more)
+            self._heard.add(hook)
+        self._callbacks = self.run.callbacks = (*self._callbacks, *callbacks)
 
     def _check_free(self, callback: Callback) -> None:
         other = callback.__dict__.get("run")

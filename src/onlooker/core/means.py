@@ -67,10 +67,10 @@ class Means:
         Raises:
             LogError: a value is no single number.
         """
-        entries = self._entries
+        entries, find_library = self._entries, self._find_library
         for name, value in values.items():
             if type(value) is not float:
-                value = as_number(name, value, self._find_library)
+                value = as_number(name, value, find_library)
                 if type(value) is DeviceValue:
                     self._is_lazy = True
             if value != value:  # never so for one on a device

@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from .logs import Logs
     from .run import Run
 
+    _Frame = tuple["_Scope", str | None, int | None, int | None]
+    """An open scope, with the position outside it: stage, epoch and batch."""
+
 
 class _Scope:
     """A scope of the grammar, with the calls of its two hooks at hand."""
 
-    __slots__ = ("begin", "end", "holds", "index", "name", "stage")
+    __slots__ = ("begin", "end", "frame", "holds", "index", "name", "stage")
 
     def __init__(self, scope: Scope, dispatcher: Dispatcher) -> None:
         self.name, self.stage, self.index, self.holds = scope.name, scope.stage, scope.index, scope.holds
+        self.frame: _Frame = (self, None, None, None)
         self.begin: Callable[..., None] = getattr(dispatcher, scope.begin)
         self.end: Callable[..., None] = getattr(dispatcher, scope.end)
 
@@ -57,7 +61,7 @@ class Scopes:
         self.logs_for = logs_for
         self._closed = closed
         self._scopes = {name: _Scope(scope, dispatcher) for name, scope in SCOPES.items()}
-        self._open: list[tuple[_Scope, str | None, int | None, int | None]] = []  # each with the position outside it
+        self._open: list[_Frame] = []
         self.is_in_hook = False
 
     @property
@@ -86,16 +90,18 @@ class Scopes:
         if name not in (opened[-1][0].holds if opened else TOP_SCOPES):
             within = f"within {' > '.join(self.names)}" if opened else "outside train"
             raise GrammarError(f"{SCOPES[name].begin} cannot come {within}")
-        opened.append((scope, run.stage, run.epoch, run.batch))
         begin = scope.begin  # not called as a method: that would look for it on the class first, each time
         self.is_in_hook = True
         try:
             if scope.index == "batch":
+                opened.append(scope.frame)  # a stage has no batch outside its batches, and they move nothing else
                 run.batch = index
                 if name == "train_batch":  # a test within it must not move this
                     run.step_at_batch_begin = run.step
                 begin(index)
-            elif name == "epoch":
+                return
+            opened.append((scope, run.stage, run.epoch, run.batch))
+            if name == "epoch":
                 run.epoch, run.step_at_epoch_begin, run.is_epoch_complete = index, run.step, False
                 begin(index)
             else:
@@ -109,6 +115,8 @@ class Scopes:
 
     def close(self) -> Logs | None:
         """Close the innermost scope: call its end hook and move the run out of it. Return the logs of the hook."""
+        if self._open[-1][0].index == "batch":
+            return self.close_batch()
         run = self._run
         scope, stage, epoch, batch = self._open.pop()
         end, logs_for = scope.end, self.logs_for
@@ -116,23 +124,32 @@ class Scopes:
         self.is_in_hook = True
         try:
             logs = logs_for(scope.name)
-            if scope.index == "batch":
-                end(run.batch, logs)
-            elif scope.index == "epoch":
+            if scope.index == "epoch":
                 end(run.epoch, logs)
             else:
                 end(logs)
         finally:
             self.is_in_hook = False
-            run.batch = batch
-            if scope.index != "batch":  # within which nothing else has moved
-                run.stage = stage
-                if scope.name == "train":
-                    run.is_training = False
-                elif scope.name != "epoch":  # after them the last one stays
-                    run.epoch = epoch
-                self._closed(scope.name, logs)
+            run.stage, run.batch = stage, batch
+            if scope.name == "train":
+                run.is_training = False
+            elif scope.name != "epoch":  # after them the last one stays
+                run.epoch = epoch
+            self._closed(scope.name, logs)
         return logs
+
+    def close_batch(self) -> Logs | None:
+        """Close the innermost scope, which is a batch. Return the logs of the hook."""
+        run, scope, logs_for = self._run, self._open.pop()[0], self.logs_for
+        end = scope.end
+        self.is_in_hook = True
+        try:
+            logs = logs_for(scope.name)
+            end(run.batch, logs)
+            return logs
+        finally:
+            self.is_in_hook = False
+            run.batch = None
 
     def close_to(self, name: str | None) -> None:
         """Close all that is open within the scope `name`, which stays open; None closes everything.

@@ -194,14 +194,15 @@ class Course:
 
     def end_batch(self, iteration: Iteration) -> bool:
         """End a batch, after the body is done with it; return whether to stop at this boundary."""
-        if self._active[-1] is not iteration:
+        active = self._active
+        if active[-1] is not iteration:
             self._close_within(iteration)
         self.ledger.is_in_batch = False  # from the end hook on it is too late to log to the batch
         if iteration.is_silent:
             self.ledger.end_batch()
         else:
-            self.scopes.close()
-            if self._active[-1] is not iteration:
+            self.scopes.close_batch()
+            if active[-1] is not iteration:
                 self._close_within(iteration)
         return self.is_stopping(iteration)
 

@@ -35,7 +35,7 @@ class Ledger:
 
     def __init__(self, run: Run, dispatcher: Dispatcher) -> None:
         self._run = run
-        self._dispatcher = dispatcher
+        self._listens = dispatcher.listens
         self.weight: float | None = None
         self.is_in_batch = False
         self._means = [self._new_means()]  # the epoch's, then those of the stages within, innermost last
@@ -98,7 +98,7 @@ class Ledger:
         means = self._means[-1]
         batch_end = BATCH_ENDS.get(scope)
         if batch_end is not None:
-            if not self._dispatcher.listens(batch_end):
+            if not self._listens(batch_end):
                 means.end_batch()
                 return None
             logs = means.batch_logs()
