@@ -38,6 +38,19 @@ _MODULES = {
     "Trainer": "hosts.trainer",
 }
 
+_PACKAGES = {
+    "catboost": "catboost",
+    "jax": "jax",
+    "keras": "keras",
+    "lightgbm": "lightgbm",
+    "lightning": "lightning",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+    "transformers": "transformers",
+    "xgboost": "xgboost",
+}
+"""By the name of a module that may be missing, which is that of the extra, the distribution that has it."""
+
 __all__ = [
     "Callback",
     "Logs",
@@ -67,9 +80,9 @@ def __getattr__(name: str) -> object:
     try:
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        if error.name not in _PACKAGES:
             raise
-        raise _missing_extra("torch", "torch") from None
+        raise _missing_extra(error.name, _PACKAGES[error.name]) from None
 
 
 def __dir__() -> list[str]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 POLICIES = ("raise", "warn", "disable")
+FIRST_RANK = "rank 0"
+"""What `Callback.only_on` says of one that runs in the first process only."""
 
 _OWN_NAMES = frozenset((*HOOKS, *ALIASES, "on_error"))
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # inspect.CO_*, whose import costs 18 ms
@@ -70,6 +72,8 @@ def check_callback(callback: object) -> None:
         )
     if isinstance(callback.needs, str):
         raise AttachError(f"{name}.needs={callback.needs!r} must be a tuple of names: ({callback.needs!r},)")
+    if callback.only_on not in (None, FIRST_RANK):
+        raise AttachError(f"{name}.only_on={callback.only_on!r} must be {FIRST_RANK!r}, or None to run in each process")
     _check_own_attributes(callback, name)
     for attribute in _names_like_hooks(callback):
         if attribute not in _OWN_NAMES:

@@ -67,6 +67,8 @@ class Callback:
         when: a `Trigger` that decides which epoch and batch hooks come through, or None (default) for all of them.
         needs: abilities without which the callback makes no sense, for example `("gradients",)`; a host where one is
             absent refuses the callback when it is attached.
+        only_on: where several processes train together: `"rank 0"` for a callback that runs in the first of them only,
+            as those that write files should; None (default) for one that runs in each.
 
     A callback with state adds `state_dict()` and `load_state_dict(state)`; a resumed run loads the state after
     `on_train_begin`. One with a method `keep(record)` is a sink, and gets every record that any callback makes.
@@ -84,6 +86,7 @@ class Callback:
     on_error: str = "raise"
     when: Trigger | None = None
     needs: tuple[str, ...] = ()
+    only_on: str | None = None
 
     async_safe = True
     """Keras' word for "does not read the logs outside the hook": keeps its fast path. The host sees to it."""

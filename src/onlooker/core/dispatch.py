@@ -6,7 +6,7 @@ Owns the hot path. What a callback overrides is found out by `attach`, what beco
 
 from __future__ import annotations
 
-from .attach import check_callback, check_trigger, find_trigger, heard_hooks, listed
+from .attach import FIRST_RANK, check_callback, check_trigger, find_trigger, heard_hooks, listed
 from .errors import AttachError
 from .faults import STAGE_ENDS, Faults, graver
 from .gate import Gate
@@ -211,10 +211,13 @@ class Dispatcher:
         """Attach callbacks after the others. The tuples are built once for them all: a thousand cost no more each."""
         calls: dict[str, list[Callable[..., None]]] = {}
         for callback in callbacks:
-            for hook, call in self.check(callback).items():
-                calls.setdefault(hook, []).append(self._lines[hook].own(call, callback))
+            heard = self.check(callback)
             self._attached.add(id(callback))
             self._bind(callback)
+            if callback.only_on == FIRST_RANK and self.run.rank != 0:
+                continue  # attached, so that what it is asked for is there, but it hears nothing in this process
+            for hook, call in heard.items():
+                calls.setdefault(hook, []).append(self._lines[hook].own(call, callback))
             keep = getattr(callback, "keep", None)
             if callable(keep):
                 self.run.sinks.append(keep)

@@ -48,6 +48,7 @@ class Run:
         is_training: whether it is between the begin and the end of a training.
         data: what the loader yielded for the batch at hand.
         outputs: the model's outputs for the batch at hand, where the host has them.
+        native_logs: what a foreign trainer has logged last, under its own names; empty where it has none.
         sinks: whoever keeps records.
     """
 
@@ -78,6 +79,7 @@ class Run:
         self.is_live = self.is_training = False
         self.data: Any = None
         self.outputs: Any = None
+        self.native_logs: dict[str, Any] = {}
         self.sinks: list[Callable[[Record], None]] = []
         self.callbacks: tuple[Any, ...] = ()
         self.clock: Callable[[], float] = time.monotonic
@@ -109,6 +111,16 @@ class Run:
         """The targets of the batch at hand: the second of what the loader yielded; None where there is no second."""
         data = self.data
         return data[1] if isinstance(data, tuple | list) and len(data) > 1 else None
+
+    @property
+    def rank(self) -> int:
+        """Which of the processes that train together this one is, from 0."""
+        return self.view.process_rank()
+
+    @property
+    def world_size(self) -> int:
+        """How many processes train together; 1 where it is this one alone."""
+        return self.view.process_count()
 
     def stop(self, reason: str = "") -> None:
         """Ask for the training to end at the next boundary: a flag, not an exception. The first reason stays.
@@ -231,6 +243,7 @@ class Run:
         self.reason = ""
         self.is_stop_requested = self.is_resumed = False
         self.first_epoch = self.step = 0
+        self.native_logs = {}
 
 
 def _calling_callback() -> str | None:

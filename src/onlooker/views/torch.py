@@ -186,6 +186,11 @@ class TorchView(ModelView):
             return int(distributed.get_world_size())
         return 1
 
+    def process_rank(self) -> int:
+        """Return which of them this one is, from 0."""
+        distributed = torch.distributed
+        return int(distributed.get_rank()) if distributed.is_available() and distributed.is_initialized() else 0
+
     def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         """Yield each parameter once, under its clean name."""
         for prefix, module in self._modules.items():

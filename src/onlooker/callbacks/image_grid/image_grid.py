@@ -90,6 +90,7 @@ class ImageGrid(Callback):
     """
 
     on_error = "warn"
+    only_on = "rank 0"
     needs = ("observing",)
 
     def __init__(

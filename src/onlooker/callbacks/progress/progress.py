@@ -55,6 +55,7 @@ class Progress(Callback):
     """
 
     on_error = "warn"
+    only_on = "rank 0"
 
     _session: Session | None = None
 

@@ -1,0 +1,90 @@
+"""`RoundNames`: what boosters call their metrics, under the names that logs have everywhere.
+
+A booster evaluates several data sets by several metrics in each round. Here one data set is the training's, one the
+validation's, and one metric is the loss. Where a booster keeps its metrics is for its host's own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from onlooker.core.errors import AttachError
+
+Metrics = dict[str, float]
+
+_TRAINING = ("train", "training", "learn", "dtrain")
+"""What people call the data set that is trained on."""
+
+_HIGHER_IS_BETTER = (
+    "auc",
+    "aucpr",
+    "map",
+    "ndcg",
+    "pre",
+    "accuracy",
+    "f1",
+    "r2",
+    "precision",
+    "recall",
+    "kappa",
+    "mcc",
+)
+
+
+class RoundNames:
+    """Sorts the metrics of a round.
+
+    Args:
+        training: the booster's name of the data set that is trained on; None takes the one that is called so.
+        validation: the name of the data set whose values stand under `val_`; None takes the first of the others.
+        loss: the metric that is called `loss`; None takes the first of which less is better.
+
+    Example:
+        >>> names = RoundNames()
+        >>> names.sort({"train": {"auc": 0.9, "logloss": 0.4}, "eval": {"auc": 0.8, "logloss": 0.5}})
+        ({'auc': 0.9, 'loss': 0.4}, {'auc': 0.8, 'loss': 0.5}, {})
+    """
+
+    def __init__(self, training: str | None = None, validation: str | None = None, loss: str | None = None) -> None:
+        if training is not None and training == validation:
+            raise AttachError(f"training and validation are both {training!r}; name two data sets, or leave one out")
+        self._training, self._validation, self._loss = training, validation, loss
+
+    def sort(
+        self, results: Mapping[str, Mapping[str, float]], is_higher_better: Callable[[str], bool] | None = None
+    ) -> tuple[Metrics, Metrics, Metrics]:
+        """Return the values of the training, of the validation, and all others as `<data set>_<metric>`.
+
+        Args:
+            results: by data set and metric, as the booster has them, in its order.
+            is_higher_better: says it of a metric; None knows the usual names.
+
+        Raises:
+            AttachError: a data set or a metric that was named is not there.
+        """
+        training = self._training or next((name for name in results if name.lower() in _TRAINING), None)
+        validation = self._validation or next((name for name in results if name != training), None)
+        for given in (self._training, self._validation):
+            if given is not None and given not in results:
+                raise AttachError(f"no data set is called {given!r}; evaluated are: {', '.join(results) or 'none'}")
+        metrics = list(dict.fromkeys(metric for values in results.values() for metric in values))
+        if self._loss is not None and self._loss not in metrics:
+            raise AttachError(f"no metric is called {self._loss!r}; evaluated are: {', '.join(metrics) or 'none'}")
+        is_higher = is_higher_better or _is_higher_better
+        loss = self._loss or next((metric for metric in metrics if not is_higher(metric)), None)
+
+        def renamed(name: str | None) -> Metrics:
+            values = {} if name is None else results[name]
+            return {("loss" if metric == loss else metric): float(value) for metric, value in values.items()}
+
+        others = {
+            f"{name}_{metric}": value
+            for name in results
+            if name not in (training, validation)
+            for metric, value in renamed(name).items()
+        }
+        return renamed(training), renamed(validation), others
+
+
+def _is_higher_better(metric: str) -> bool:
+    return metric.lower().partition("@")[0].partition(":")[0] in _HIGHER_IS_BETTER
