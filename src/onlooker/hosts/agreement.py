@@ -23,6 +23,13 @@ class Agreement:
         if world_size > 1:
             self._group = sys.modules["torch"].distributed.new_group(backend="gloo")
 
+    def release(self) -> None:
+        """Let go of the group, now that the training is over."""
+        group, self._group = self._group, None
+        distributed = sys.modules["torch"].distributed if group is not None else None
+        if distributed is not None and distributed.is_initialized():
+            distributed.destroy_process_group(group)
+
     def settle(self, run: Run) -> None:
         """Tell a run whether another process wants to stop, and why: the reason is that of the lowest rank."""
         torch = sys.modules["torch"]

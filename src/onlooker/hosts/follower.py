@@ -233,6 +233,7 @@ class Follower:
         finally:
             run.is_live = False
             run.data = run.outputs = None
+            self._agreement.release()
 
     def cut_off(self, error: BaseException) -> None:
         """Close all that is open because an error is about to end the trainer. It may be reported repeatedly."""

@@ -12,6 +12,7 @@ from onlooker.core.hooks import HOOKS, arguments
 from onlooker.core.logs import Logs
 from onlooker.core.record import Scalars
 from onlooker.core.run import Run
+from onlooker.core.view import ModelView
 
 
 def listener(name, seen, *hooks):
@@ -306,3 +307,48 @@ def test_one_function_as_the_hook_of_two_callbacks_is_two_listeners():
     assert dispatcher.listens("on_epoch_end")
     dispatcher.remove(second)
     assert not dispatcher.listens("on_epoch_end")
+
+
+class SecondOfTwo(ModelView):
+    """The view of the second of two processes."""
+
+    def process_count(self):
+        return 2
+
+    def process_rank(self):
+        return 1
+
+
+def test_one_for_the_first_process_hears_nothing_in_the_others():
+    seen, kept = [], []
+    everywhere, alone = listener("everywhere", seen, *HOOKS), listener("alone", seen, *HOOKS)
+    alone.only_on = "rank 0"
+    alone.keep = kept.append
+    run = Run(view=SecondOfTwo(None))
+    dispatcher = Dispatcher([everywhere, alone], run)
+    for hook in HOOKS:
+        call(dispatcher, hook)
+    run.record(Scalars({"loss": 1.0}))
+    assert {name for name, *_ in seen} == {"everywhere"}
+    assert len(seen) == len(HOOKS)
+    assert kept == []
+    assert alone.run is run, "it is attached, and may be asked"
+    assert dispatcher.callbacks == (everywhere, alone)
+    assert (run.rank, run.world_size) == (1, 2)
+
+
+def test_in_the_first_process_it_hears_all():
+    seen = []
+    alone = listener("alone", seen, *HOOKS)
+    alone.only_on = "rank 0"
+    dispatcher = Dispatcher([alone])
+    for hook in HOOKS:
+        call(dispatcher, hook)
+    assert len(seen) == len(HOOKS)
+
+
+def test_an_unknown_place_to_run():
+    callback = Callback()
+    callback.only_on = "rank 1"
+    with pytest.raises(AttachError, match="only_on='rank 1' must be 'rank 0', or None"):
+        Dispatcher([callback])
