@@ -17,29 +17,22 @@ if TYPE_CHECKING:
 _FILES = {"torch": "torch", "numpy": "numpy", "jax": "jax", "jaxlib": "jax"}
 """By the root module of an array's class, the file here that knows it."""
 
-_found: dict[type, ArrayLibrary | None] = {}
+_SEQUENCES = (tuple, list)
 
 
-def find_library(value: object) -> ArrayLibrary | None:
-    """Return what knows the array library of a value, or None where the value is no array."""
-    kind = type(value)
-    try:
-        return _found[kind]
-    except KeyError:
-        pass
-    library: ArrayLibrary | None = None
+def find_library(kind: type) -> ArrayLibrary | None:
+    """Return what knows the arrays of a type, or None where it is no type of arrays."""
     for base in kind.__mro__:
         root = base.__module__.partition(".")[0]
         if root in _FILES and root in sys.modules:
             candidate: Any = import_module(f"{__name__}.{_FILES[root]}")
-            if candidate.is_array(value):
-                library = candidate
-                break
-    _found[kind] = library
-    return library
+            if candidate.has_type(kind):
+                library: ArrayLibrary = candidate
+                return library
+    return None
 
 
-def batch_size(data: object, depth: int = 3) -> int:
+def batch_size(data: Any) -> int:
     """Return the length of the first axis of the first array in what a loader yielded, else 1.
 
     A guess, and a good one for the usual batches. Time-major batches and packed sequences defeat any guess.
@@ -49,14 +42,10 @@ def batch_size(data: object, depth: int = 3) -> int:
         >>> batch_size((numpy.zeros((32, 10)), numpy.zeros(32))), batch_size({"text": ["a", "b"]})
         (32, 1)
     """
-    # The usual pair of inputs and targets, without a detour.
-    kind = type(data)
-    first = data[0] if (kind is tuple or kind is list) and data else data  # type: ignore[index]
-    shape = getattr(first, "shape", None)
-    if isinstance(shape, tuple) and shape:
-        length = shape[0]
-        return (length if type(length) is int else int(length)) or 1
-    return _first_axis(data, depth) or 1
+    try:  # the usual pair of inputs and targets, without a detour
+        return int((data[0] if type(data) in _SEQUENCES else data).shape[0]) or 1
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return _first_axis(data, depth=3) or 1
 
 
 def _first_axis(data: Any, depth: int) -> int | None:

@@ -12,9 +12,9 @@ import jax
 import jax.numpy
 
 
-def is_array(value: object) -> bool:
-    """Say whether a value is an array."""
-    return isinstance(value, jax.Array)
+def has_type(kind: type) -> bool:
+    """Say whether a type is one of arrays."""
+    return issubclass(kind, jax.Array)
 
 
 def read(array: Any) -> float | None:

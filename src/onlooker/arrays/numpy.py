@@ -7,9 +7,9 @@ from typing import Any
 import numpy
 
 
-def is_array(value: object) -> bool:
-    """Say whether a value is an array or one of NumPy's scalars."""
-    return isinstance(value, numpy.ndarray | numpy.generic)
+def has_type(kind: type) -> bool:
+    """Say whether a type is one of arrays, or of NumPy's scalars."""
+    return issubclass(kind, numpy.ndarray | numpy.generic)
 
 
 def read(array: Any) -> float | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 
-def is_array(value: object) -> bool:
-    """Say whether a value is a tensor."""
-    return isinstance(value, torch.Tensor)
+def has_type(kind: type) -> bool:
+    """Say whether a type is one of tensors."""
+    return issubclass(kind, torch.Tensor)
 
 
 def read(array: torch.Tensor) -> float | None:
@@ -17,10 +17,7 @@ def read(array: torch.Tensor) -> float | None:
         RuntimeError: it has more or fewer than one element.
         TypeError: its number is complex.
     """
-    if not array.is_cpu:
-        return None
-    number = array.item()
-    return number if type(number) is float else float(number)
+    return float(array.item()) if array.is_cpu else None  # float(array) would warn where it has a gradient
 
 
 def snapshot(array: torch.Tensor) -> torch.Tensor:

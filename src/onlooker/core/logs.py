@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     class ArrayLibrary(Protocol):
         """What the core needs of an array library; `arrays` has one for each."""
 
-        def is_array(self, value: object) -> bool: ...  # noqa: D102
+        def has_type(self, kind: type) -> bool: ...  # noqa: D102
         def read(self, array: Any) -> float | None: ...  # noqa: D102
         def snapshot(self, array: Any) -> Any: ...  # noqa: D102
         def add(self, total: Any, array: Any, weight: float) -> Any: ...  # noqa: D102
@@ -44,6 +44,33 @@ class DeviceValue:
 
     def __repr__(self) -> str:
         return "<on a device>"
+
+    # Sums and means are written as for floats. Each is a new object: a kept `Logs` may have the old.
+
+    def __mul__(self, weight: float) -> _Weighted:
+        return _Weighted(self, weight)
+
+    def __add__(self, number: Any) -> DeviceValue:
+        return NotImplemented if type(number) is _Weighted else DeviceValue(self.library, self.array + number)
+
+    def __truediv__(self, weight: float) -> DeviceValue:
+        return DeviceValue(self.library, self.array, weight)
+
+
+class _Weighted:
+    """A value times its weight, which is multiplied only while it is added: that is one operation on the device."""
+
+    __slots__ = ("value", "weight")
+
+    def __init__(self, value: DeviceValue, weight: float) -> None:
+        self.value, self.weight = value, weight
+
+    def __radd__(self, total: float | DeviceValue) -> DeviceValue:
+        library, array = self.value.library, self.value.array
+        if isinstance(total, DeviceValue):
+            return DeviceValue(library, library.add(total.array, array, self.weight))
+        scaled = library.scale(array, self.weight)
+        return DeviceValue(library, scaled + total if total else scaled)
 
 
 class Logs(dict[str, "Any"]):

@@ -1,4 +1,4 @@
-"""`Means`: what was logged in a stage, as running means weighted by the batch size.
+"""`Means`: what was logged in a stage, as running means weighted by the batch size; `Numbers`: how a value is read.
 
 Owns the sums. It never waits for a device: numbers there are detached, copied, and added up where they are.
 """
@@ -15,35 +15,81 @@ if TYPE_CHECKING:
 
     from .logs import ArrayLibrary
 
+_FAULTS = (RuntimeError, TypeError, ValueError)
+"""What array libraries raise where a value is no single number."""
 
-class _Entry:
-    """What was logged under one name: the sum so far, and the value of the batch at hand, which is not in it yet.
 
-    Attributes:
-        total: the sum of value times weight, a float or a `DeviceValue`.
-        weight: the sum of the weights.
-        value: the batch's own value; None where it has none.
-        value_weight: and its weight.
+class Numbers(dict[type, "Callable[[Any], float | None]"]):
+    """By the type of a value, what reads it: returns a float, or None where that would wait for a device.
+
+    A dict, which grows by itself, so that in each batch to find what reads a value calls nothing.
+
+    Args:
+        find_library: returns the array library of a type, or None for what is no type of arrays.
+
+    Example:
+        >>> Numbers(lambda kind: None)[int](3)
+        3.0
     """
 
-    __slots__ = ("total", "value", "value_weight", "weight")
+    __slots__ = ("_find_library",)
 
-    def __init__(self) -> None:
-        self.total: Any = 0.0
-        self.weight = 0.0
-        self.value: Any = None
-        self.value_weight = 0.0
+    def __init__(self, find_library: Callable[[type], ArrayLibrary | None]) -> None:
+        self._find_library = find_library
+
+    def __missing__(self, kind: type) -> Callable[[Any], float | None]:
+        library = self._find_library(kind)
+        read: Callable[[Any], float | None]
+        if library is not None:
+            read = library.read
+        elif issubclass(kind, str | bytes) or not hasattr(kind, "__float__"):
+            read = _refuse
+        else:
+            read = float
+        self[kind] = read
+        return read
+
+    def read(self, name: str, value: Any) -> float | DeviceValue:
+        """Return a logged value as a float, or as a snapshot on its device.
+
+        Raises:
+            LogError: it is no single number.
+        """
+        try:
+            number = self[type(value)](value)
+            return self.snapshot(value) if number is None else number
+        except _FAULTS as error:
+            raise self.refusal(name, value, error) from error
+
+    def snapshot(self, value: Any) -> DeviceValue:
+        """Return a copy of a value that is on a device; it stays there."""
+        library: Any = self._find_library(type(value))
+        return DeviceValue(library, library.snapshot(value))
+
+    def refusal(self, name: str, value: Any, error: Exception) -> LogError:
+        """Return the error to raise for a value that could not be read."""
+        if self._find_library(type(value)) is not None:
+            return LogError(
+                f"{name!r} was logged as an array of shape {tuple(value.shape)} and type {value.dtype}; expected a "
+                f"single number: log its mean, for example {name}=value.mean()"
+            )
+        if self[type(value)] is _refuse:
+            return LogError(f"{name!r} was logged as {value!r}, a {type(value).__qualname__}; expected a single number")
+        return LogError(f"{name!r} was logged as {value!r}, which is no single number: {error}")
 
 
 class Means:
     """Running means of the values of one stage.
 
+    A value is added up when it is logged, but beside the sums of the batches that are over: those stay as they are
+    until the batch ends, so that a value which comes again in the same batch takes the place of the first.
+
     Args:
-        find_library: returns the array library of a value, or None for what is no array.
+        numbers: reads values.
         where: says where the run stands, for messages, for example `"epoch 3, batch 12"`.
 
     Example:
-        >>> means = Means(lambda value: None, lambda: "epoch 0")
+        >>> means = Means(Numbers(lambda kind: None), lambda: "epoch 0")
         >>> means.log({"loss": 1.0}, weight=32)
         >>> means.end_batch()
         >>> means.log({"loss": 2.0}, weight=16)
@@ -52,12 +98,16 @@ class Means:
         1.333
     """
 
-    __slots__ = ("_entries", "_find_library", "_is_lazy", "_warned", "_where")
+    __slots__ = ("_batch", "_is_lazy", "_means", "_numbers", "_over", "_so_far", "_warned", "_where")
 
-    def __init__(self, find_library: Callable[[Any], ArrayLibrary | None], where: Callable[[], str]) -> None:
-        self._find_library = find_library
+    def __init__(self, numbers: Numbers, where: Callable[[], str]) -> None:
+        self._numbers = numbers
         self._where = where
-        self._entries: dict[str, _Entry] = {}
+        # By name. A sum is that of value times weight, a float or a `DeviceValue`, and that of the weights.
+        self._over: dict[str, tuple[Any, float]] = {}  # the sums over the batches that are over
+        self._so_far: dict[str, tuple[Any, float]] = {}  # the sums with the batch at hand
+        self._means: dict[str, Any] = {}  # likewise
+        self._batch: dict[str, Any] = {}  # that batch's own values
         self._is_lazy = False
         self._warned: set[str] = set()
 
@@ -67,60 +117,47 @@ class Means:
         Raises:
             LogError: a value is no single number.
         """
-        entries, find_library = self._entries, self._find_library
+        numbers, over, so_far, means, batch = self._numbers, self._over, self._so_far, self._means, self._batch
         for name, value in values.items():
-            if type(value) is not float:
-                value = as_number(name, value, find_library)
-                if type(value) is DeviceValue:
+            try:
+                number: Any = numbers[type(value)](value)
+                if number is None:
+                    number = numbers.snapshot(value)
                     self._is_lazy = True
-            if value != value:  # never so for one on a device
+            except _FAULTS as error:
+                raise numbers.refusal(name, value, error) from error
+            if number != number:  # never so for one on a device
                 self._warn_of_nan(name)
             try:
-                entry = entries[name]
+                total, weights = over[name]
             except KeyError:
-                entry = entries[name] = _Entry()
-            entry.value = value
-            entry.value_weight = weight
+                total, weights = 0.0, 0.0
+            total += number * weight
+            weights += weight
+            so_far[name] = total, weights
+            means[name] = total / weights
+            batch[name] = number
 
     def end_batch(self) -> None:
-        """Fold the batch at hand into the means."""
-        for entry in self._entries.values():
-            if entry.value is not None:
-                entry.total = _add(entry.total, entry.value, entry.value_weight)
-                entry.weight += entry.value_weight
-                entry.value = None
+        """Count the batch at hand among those that are over."""
+        self._over.update(self._so_far)
+        self._batch = {}
 
     def batch_logs(self) -> Logs:
         """Return the means including the batch at hand, with that batch's own values. Ends the batch."""
-        batch = {}
         if self._is_lazy:
-            for name, entry in self._entries.items():
-                if entry.value is not None:
-                    batch[name] = entry.value
-            self.end_batch()
-            return self.mean(batch)
-        # With floats alone it is the same, in one pass.
-        logs = Logs()
-        for name, entry in self._entries.items():
-            value = entry.value
-            if value is not None:
-                weight = entry.value_weight
-                batch[name] = value
-                entry.total += value * weight
-                entry.weight += weight
-                entry.value = None
-            logs[name] = entry.total / entry.weight
-        logs._batch = batch
+            logs: Logs = LazyLogs(self._means, self._batch, self._notice)
+        else:
+            logs = Logs(self._means)
+            logs._batch = self._batch
+        self._over.update(self._so_far)  # as `end_batch` does, which would cost a call
+        self._batch = {}
         return logs
 
-    def mean(self, batch: dict[str, Any] | None = None) -> Logs:
-        """Return the means so far, without a batch that has not ended.
-
-        Args:
-            batch: the values of a batch, to go with them as `logs.batch`.
-        """
-        means = {name: _mean(entry.total, entry.weight) for name, entry in self._entries.items() if entry.weight}
-        return LazyLogs(means, batch, self._notice) if self._is_lazy else Logs.of_batch(means, batch)
+    def mean(self) -> Logs:
+        """Return the means so far, without a batch that has not ended."""
+        means = {name: total / weights for name, (total, weights) in self._over.items()}
+        return LazyLogs(means, None, self._notice) if self._is_lazy else Logs(means)
 
     def _notice(self, fetched: dict[str, float]) -> None:
         for name, number in fetched.items():
@@ -134,45 +171,5 @@ class Means:
         warn(f"{name!r} is NaN ({self._where()}), and so is its mean over the epoch from here on")
 
 
-def as_number(name: str, value: Any, find_library: Callable[[Any], ArrayLibrary | None]) -> float | DeviceValue:
-    """Return a logged value as a float, or as a snapshot on its device.
-
-    Raises:
-        LogError: it is no single number.
-    """
-    library = find_library(value)
-    if library is not None:
-        try:
-            number = library.read(value)
-            return DeviceValue(library, library.snapshot(value)) if number is None else number
-        except (RuntimeError, TypeError, ValueError) as error:
-            shape = tuple(value.shape)
-            raise LogError(
-                f"{name!r} was logged as an array of shape {shape} and type {value.dtype}; expected a single number: "
-                f"log its mean, for example {name}=value.mean()"
-            ) from error
-    if isinstance(value, str | bytes) or not hasattr(type(value), "__float__"):
-        raise LogError(f"{name!r} was logged as {value!r}, a {type(value).__qualname__}; expected a single number")
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise LogError(f"{name!r} was logged as {value!r}, which is no single number: {error}") from error
-
-
-def _mean(total: Any, weight: float) -> Any:
-    if type(total) is float:
-        return total / weight
-    return DeviceValue(total.library, total.array, weight)
-
-
-def _add(total: Any, value: Any, weight: float) -> Any:
-    """Return `total + value * weight`: a new object where it is on a device, since a kept `Logs` may have the old."""
-    if type(value) is float:
-        if type(total) is float:
-            return total + value * weight
-        return DeviceValue(total.library, total.array + value * weight)
-    library, array = value.library, value.array
-    if type(total) is float:
-        scaled = library.scale(array, weight)
-        return DeviceValue(library, scaled + total if total else scaled)
-    return DeviceValue(library, library.add(total.array, array, weight))
+def _refuse(value: Any) -> float:
+    raise TypeError("it is no number")

@@ -23,11 +23,11 @@ class CountingLibrary:
     def __init__(self):
         self.transfers = []
 
-    def find(self, value):
-        return self if isinstance(value, Array) else None
+    def find(self, kind):
+        return self if self.has_type(kind) else None
 
-    def is_array(self, value):
-        return isinstance(value, Array)
+    def has_type(self, kind):
+        return issubclass(kind, Array)
 
     def read(self, array):
         if array.shape:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from onlooker.core.errors import LogError, OnlookerWarning
 from onlooker.core.logs import LazyLogs, Logs
-from onlooker.core.means import Means, as_number
+from onlooker.core.means import Means, Numbers
 
 from .counting_library import Array, CountingLibrary
 
@@ -24,7 +24,7 @@ def library():
 
 @pytest.fixture
 def means(library):
-    return Means(library.find, lambda: "epoch 3, batch 12")
+    return Means(Numbers(library.find), lambda: "epoch 3, batch 12")
 
 
 def log_batches(means, *batches):
@@ -65,7 +65,7 @@ def test_a_batch_without_values_changes_nothing(means):
     log_batches(means, ({"loss": 1.0}, 1), ({}, 5))
     means.end_batch()
     assert means.mean() == {"loss": 1.0}
-    assert Means(lambda value: None, str).mean() == {}
+    assert Means(Numbers(lambda kind: None), str).mean() == {}
 
 
 def test_batch_logs_have_the_mean_so_far_and_the_batchs_own(means):
@@ -126,7 +126,7 @@ def test_arrays_that_are_here_become_floats_at_once(means, library):
     "value", [1, True, 1.0, Decimal(1), Fraction(1), type("Number", (), {"__float__": lambda self: 1.0})()], ids=repr
 )
 def test_numbers_of_all_kinds(value, library):
-    number = as_number("loss", value, library.find)
+    number = Numbers(library.find).read("loss", value)
     assert type(number) is float
     assert number == 1.0
 
@@ -195,7 +195,7 @@ class MeansAgainstPlainPython(stateful.RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.library = CountingLibrary()
-        self.means = Means(self.library.find, lambda: "somewhere")
+        self.means = Means(Numbers(self.library.find), lambda: "somewhere")
         self.folded = {}  # by name: values and weights of the batches that are over
         self.batch = {}  # by name: the value and the weight of this batch
         self.kept = []

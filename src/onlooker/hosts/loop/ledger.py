@@ -13,10 +13,11 @@ from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import LogError
 from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import Logs, combine
-from onlooker.core.means import Means, as_number
+from onlooker.core.means import Means, Numbers
 from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
 
+NUMBERS = Numbers(find_library)
 INFINITY = float("inf")
 BATCH_ENDS = {name: scope.end for name, scope in SCOPES.items() if scope.index == "batch"}
 
@@ -85,7 +86,7 @@ class Ledger:
             self._means[-1].log(values, weight)
         elif scopes.innermost == "epoch":
             for name, value in values.items():
-                self._epoch_values[name] = as_number(name, value, find_library)
+                self._epoch_values[name] = NUMBERS.read(name, value)
         else:
             raise LogError("there is nothing to log to here; log within loop.epochs, loop.train or loop.test")
 
@@ -128,4 +129,4 @@ class Ledger:
         return prefix in self._tested
 
     def _new_means(self) -> Means:
-        return Means(find_library, self._run.where)
+        return Means(NUMBERS, self._run.where)
