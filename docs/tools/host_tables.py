@@ -12,9 +12,11 @@ from onlooker.core.hooks import HOOKS
 from onlooker.host_table import find_declarations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from onlooker.core.declaration import Declaration, Support
+    from onlooker.core.declaration import Declaration
+
+SIGNS = {NATIVE: "●", EMULATED: "◐", ABSENT: "○"}
 
 PAGE = """\
 <!-- Made by `python -m docs.tools.generate` from src/onlooker/hosts/declared: change that, not this. -->
@@ -23,11 +25,12 @@ PAGE = """\
 
 A host is whoever owns the loop. For every hook and every ability it says one of three things:
 
-- `native`: the host gives it as it is.
-- `emulated`: Onlooker makes up for what the host lacks. The limits stand below.
-- `absent`: the host cannot give it. The reason stands below.
+- ● native: the host gives it as it is.
+- ◐ emulated: Onlooker makes up for what the host lacks. The limits stand below.
+- ○ absent: the host cannot give it. The reason stands below.
 
-`onlooker hosts` prints the same in a terminal, `onlooker hosts --json` for programs. A callback that says
+`onlooker hosts` prints the same in a terminal, `onlooker hosts Keras` one host's reasons, `onlooker hosts --json` all
+for programs. A callback that says
 `needs = ("gradients",)` is refused when it is attached, by a host in which that ability is absent.
 
 ## Hosts
@@ -50,9 +53,10 @@ def make_host_page() -> str:
     hosts = find_declarations()
     names = [host.name for host in hosts]
     uses = [[host.name, f"`{host.use}`", host.tested] for host in hosts]
-    hooks = [[f"`{hook}`", *(host.hooks[hook].level for host in hosts)] for hook in HOOKS]
+    hooks = [[f"`{hook}`", *(SIGNS[host.hooks[hook].level] for host in hosts)] for hook in HOOKS]
     abilities = [
-        [f"`{ability}`", _meaning(ability), *(host.abilities[ability].level for host in hosts)] for ability in ABILITIES
+        [f"`{ability}`", _meaning(ability), *(SIGNS[host.abilities[ability].level] for host in hosts)]
+        for ability in ABILITIES
     ]
     return PAGE.format(
         hosts=_table(["host", "you write", "tested with"], uses),
@@ -63,29 +67,17 @@ def make_host_page() -> str:
 
 
 def make_readme_table() -> str:
-    """Return the short table in the README: what is not native, by name."""
+    """Return the short table in the README: how each host is used, and how much it gives."""
     rows = []
     for host in find_declarations():
-        supports = {**host.hooks, **host.abilities}
-        rows.append(
-            [
-                host.name,
-                f"`{host.use}`",
-                host.tested,
-                str(sum(support.level == NATIVE for support in supports.values())),
-                _named(supports, EMULATED),
-                _named(supports, ABSENT),
-            ]
-        )
+        levels = [support.level for support in (*host.hooks.values(), *host.abilities.values())]
+        counts = (str(levels.count(level)) for level in (NATIVE, EMULATED, ABSENT))
+        rows.append([host.name, f"`{host.use}`", host.tested, *counts])
     return _table(["host", "you write", "tested with", "native", "emulated", "absent"], rows)
 
 
 def _meaning(ability: str) -> str:
     return ABILITIES[ability].removeprefix(f"{ability}: ")
-
-
-def _named(supports: Mapping[str, Support], level: str) -> str:
-    return ", ".join(f"`{name}`" for name, support in supports.items() if support.level == level) or "–"
 
 
 def _reasons(name: str, hosts: list[Declaration]) -> str:

@@ -79,15 +79,18 @@ def hosts(given: argparse.Namespace) -> int:
     """Print what each host gives."""
     from rich.console import Console
 
-    from onlooker.host_table import as_json, find_declarations, print_hosts
+    from onlooker.host_table import as_json, find_declarations, find_named, print_hosts
 
-    declarations = find_declarations()
+    try:
+        declarations = find_named(given.name, find_declarations())
+    except ValueError as error:
+        return _refuse(str(error))
     if given.json:
         print(as_json(declarations))
     else:
         console = Console()
         with console.capture() as captured:
-            print_hosts(declarations, console)
+            print_hosts(declarations, console, has_reasons=bool(given.name))
         print(captured.get(), end="")
     return DONE
 
@@ -172,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("hosts", help="show what each host gives to callbacks")
     command.set_defaults(run=hosts)
+    command.add_argument("name", nargs="*", help="only these, with reasons and limits; the beginning is enough")
     command.add_argument("--json", action="store_true", help="for programs")
     return parser
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from string import ascii_uppercase
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onlooker.core.declaration import ABILITIES, ABSENT, EMULATED, NATIVE, Declaration
+from onlooker.core.errors import nearest
 from onlooker.core.hooks import HOOKS
 from onlooker.hosts import declared
 
@@ -27,6 +29,8 @@ _WIDE = 140
 """So many columns of the terminal are room enough for the meanings."""
 
 _STYLES = {NATIVE: "green", EMULATED: "yellow", ABSENT: "red"}
+_SIGNS = {NATIVE: "+", EMULATED: "~", ABSENT: "-"}
+"""In a terminal: signs that every terminal has."""
 
 
 def find_declarations() -> list[Declaration]:
@@ -43,16 +47,43 @@ def as_json(hosts: list[Declaration]) -> str:
     return json.dumps([host.as_dict() for host in hosts], indent=2, ensure_ascii=False)
 
 
-def print_hosts(hosts: list[Declaration], console: Console) -> None:
-    """Print how each host is used, the table, and the reasons and limits behind it.
+def find_named(words: Iterable[str], hosts: list[Declaration]) -> list[Declaration]:
+    """Return the hosts whose name begins with one of the words, in any case; all where there are none.
 
-    Hooks that are native everywhere share one row. What the abilities mean stands beside them where there is room.
+    Raises:
+        ValueError: no host is called so.
     """
+    found: list[Declaration] = []
+    for word in words:
+        named = [host for host in hosts if host.name.lower().startswith(word.lower())]
+        if not named:
+            guess = nearest(word, [host.name for host in hosts], cutoff=0.4)
+            hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(host.name for host in hosts)}"
+            raise ValueError(f"no host is called {word!r}; {hint}")
+        found += [host for host in named if host not in found]
+    return found or hosts
+
+
+def print_hosts(hosts: list[Declaration], console: Console, has_reasons: bool = True) -> None:
+    """Print how each host is used, and the table with a sign for each hook and ability.
+
+    Args:
+        hosts: each gets a column, with a letter over it.
+        console: where to print.
+        has_reasons: whether the reasons and limits follow.
+    """
+    letters = dict(zip((host.name for host in hosts), ascii_uppercase, strict=False))
     for host in hosts:
         tested = f"  (tested: {host.tested})" if host.tested else ""
-        console.print(Text.assemble((host.name, "bold"), tested))
+        console.print(Text.assemble((f"{letters[host.name]}  ", "bold"), (host.name, "bold"), tested))
         console.print(_indented(Text(host.use)))
-    console.print(_table(hosts, has_meanings=console.width >= _WIDE))
+    console.print(_table(hosts, list(letters.values()), has_meanings=console.width >= _WIDE))
+    console.print(
+        Text.assemble(*(part for level in _SIGNS for part in ((_SIGNS[level], _STYLES[level]), f" {level}   ")))
+    )
+    if not has_reasons:
+        console.print(Text("onlooker hosts NAME says why, for example: onlooker hosts Keras"))
+        return
     for name in (*HOOKS, *ABILITIES):
         lines = list(_reasons(name, hosts))
         if lines:
@@ -61,17 +92,17 @@ def print_hosts(hosts: list[Declaration], console: Console) -> None:
             console.print(_indented(line))
 
 
-def _table(hosts: list[Declaration], has_meanings: bool) -> Table:
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+def _table(hosts: list[Declaration], letters: list[str], has_meanings: bool) -> Table:
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
+    for letter in letters:
+        table.add_column(letter)
     if has_meanings:
         table.add_column("")
-    for host in hosts:
-        table.add_column(host.name)
 
     def add_row(name: str, meaning: str, levels: list[str]) -> None:
-        cells = [Text(level, _STYLES[level]) for level in levels]
-        table.add_row(name, *([meaning] if has_meanings else []), *cells)
+        cells = [Text(_SIGNS[level], _STYLES[level]) for level in levels]
+        table.add_row(name, *cells, *([meaning] if has_meanings else []))
 
     special = [hook for hook in HOOKS if any(host.hooks[hook].level != NATIVE for host in hosts)]
     others = len(HOOKS) - len(special)

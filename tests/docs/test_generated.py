@@ -38,7 +38,7 @@ def test_a_new_host_shows(monkeypatch):
     newcomer = Declaration("Newcomer", use="fit()", abilities={"weights": absent("it has none")})
     monkeypatch.setattr("docs.tools.host_tables.find_declarations", lambda: [newcomer])
     assert "- Newcomer: absent. It has none." in make_host_page()
-    assert make_readme_table().splitlines()[-1].endswith("| – | `weights` |")
+    assert make_readme_table().splitlines()[-1].endswith(f"| {len(HOOKS) + len(ABILITIES) - 1} | 0 | 1 |")
 
 
 def test_the_timeline_shows_every_hook_in_order():

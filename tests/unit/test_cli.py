@@ -177,29 +177,55 @@ def test_ctrl_c_leaves_the_film_and_a_summary(tmp_path):
     assert len(os.listdir(tmp_path)) == len(drawings) + 2, "nothing half-written is left"
 
 
-def test_hosts_prints_every_host_hook_ability_and_reason(capsys, monkeypatch):
+SIGNS = {"native": "+", "emulated": "~", "absent": "-"}
+
+
+def test_hosts_prints_every_host_hook_and_ability(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["hosts"]) == 0
     printed = capsys.readouterr().out
-    words = " ".join(printed.split())
     hosts = find_declarations()
     assert {"Loop", "Keras (torch)"} <= {host.name for host in hosts}
-    for host in hosts:
-        assert host.name in printed
-        assert host.use in printed
-        for name, support in {**host.hooks, **host.abilities}.items():
-            assert support.reason == "" or " ".join(support.reason.split()) in words, name
-    rows = {line.split()[0]: line.split() for line in printed.splitlines() if line.startswith(" ") and line.split()}
+    assert all(host.name in printed and host.use in printed for host in hosts)
+    cells = {
+        line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.startswith(" ") and line.split()
+    }
     for ability in ABILITIES:
-        assert rows[ability][-len(hosts) :] == [host.abilities[ability].level for host in hosts]
+        assert cells[ability][: len(hosts)] == [SIGNS[host.abilities[ability].level] for host in hosts]
     for hook in HOOKS:
         levels = [host.hooks[hook].level for host in hosts]
-        assert set(levels) == {"native"} or rows[hook][-len(hosts) :] == levels
+        assert set(levels) == {"native"} or cells[hook][: len(hosts)] == [SIGNS[level] for level in levels]
 
 
-def test_hosts_fit_into_a_narrow_terminal(capsys, monkeypatch):
+@pytest.mark.parametrize("name", [host.name for host in find_declarations()])
+def test_hosts_with_a_name_says_why(capsys, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["hosts", name]) == 0
+    printed = capsys.readouterr().out
+    words = " ".join(printed.split())
+    (host,) = (host for host in find_declarations() if host.name == name)
+    for support in (*host.hooks.values(), *host.abilities.values()):
+        assert support.reason == "" or " ".join(support.reason.split()) in words
+    others = [other.name for other in find_declarations() if not other.name.startswith(name)]
+    assert not any(other + "  (tested" in printed for other in others)
+
+
+def test_hosts_by_the_beginning_of_a_name(capsys):
+    assert main(["hosts", "keras", "LOOP"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("A  Keras (torch)") < printed.index("Loop  (tested")
+    assert "Trainer  (tested" not in printed
+
+
+def test_a_host_that_is_not_there(capsys):
+    assert main(["hosts", "Kers"]) == 2
+    assert capsys.readouterr().err.startswith("no host is called 'Kers'; did you mean 'Keras")
+
+
+@pytest.mark.parametrize("arguments", [[], ["keras"]])
+def test_hosts_fit_into_a_narrow_terminal(capsys, monkeypatch, arguments):
     monkeypatch.setenv("COLUMNS", "80")
-    assert main(["hosts"]) == 0
+    assert main(["hosts", *arguments]) == 0
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
     assert "on_predict_batch_end" in printed, "names are not cut"
