@@ -2,3 +2,7 @@
 
 A new host is a new row in that table. What belongs to one host alone is tested under `tests/unit/hosts`.
 """
+
+import pytest
+
+pytest.register_assert_rewrite("tests.contract.ability_checks")

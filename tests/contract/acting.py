@@ -44,6 +44,25 @@ def once(hook, do, at=0):
     return {hook: function}
 
 
+def ways_to_stop(host):
+    """Return what asks to stop, for `once`: the run's method, and the model's attribute where it takes one."""
+
+    def by_attribute(callback):
+        callback.model.stop_training = True
+
+    by_run = [lambda callback: callback.run.stop("enough")]
+    return [*by_run, by_attribute] if host.gives("stop_training") else by_run
+
+
+def all_stages(host, subject, callbacks, epochs=2):
+    """Train, and evaluate and predict where that stands alone."""
+    host.fit(subject, callbacks, epochs=epochs)
+    if host.gives("evaluate"):
+        host.evaluate(subject, callbacks)
+    if host.gives("predict"):
+        host.predict(subject, callbacks)
+
+
 def raising(error):
     """Return what raises an error, for `once`."""
 

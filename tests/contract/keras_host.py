@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 from tests.contract.data import BATCH_SIZE, HELD_OUT_X, HELD_OUT_Y, X, Y, batches_of
+from tests.contract.row import Row
 
-import onlooker as ol
 from onlooker.hosts.declared.keras import _BY_BACKEND, on_backend
 from onlooker.hosts.keras import resume as resume_keras
 
@@ -27,13 +27,11 @@ class Epochs(keras.utils.PyDataset):
         self._epoch += 1
 
 
-class KerasHost:
-    """Keras. What the attributes and methods mean is said at `TorchHost` and `LoopHost`."""
+class KerasHost(Row):
+    """Keras."""
 
     name = f"Keras ({keras.backend.backend()})"
     declaration = on_backend(keras.backend.backend())
-    base = ol.Callback
-    has_run = True
     file_name = "run.weights.h5"
     has_outputs_in_training = keras.backend.backend() == "torch"
 

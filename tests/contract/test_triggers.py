@@ -2,12 +2,18 @@
 
 import pytest
 from tests.contract.acting import on, recorder_class
-from tests.contract.data import BATCHES, TEST_BATCHES
+from tests.contract.data import BATCHES
+from tests.contract.shapes import some_hook, times
 
 import onlooker as ol
 from onlooker.core.errors import AttachError
 
+pytestmark = pytest.mark.needs("triggers")
+
 EPOCHS = 4
+BATCH_STEPS = pytest.mark.needs("step", "on_train_batch_end")
+"""For figures that come from three steps in an epoch."""
+
 ALL_BATCHES = [(epoch, batch) for epoch in range(EPOCHS) for batch in range(BATCHES)]
 
 
@@ -51,8 +57,8 @@ BATCH_CASES = [
     (ol.before(batches=1), [(epoch, 0) for epoch in range(EPOCHS)]),
     (ol.every(epochs=2), [(epoch, batch) for epoch in (1, 3) for batch in range(BATCHES)]),
     (ol.at(epochs=1) & ol.at(batches=2), [(1, 2)]),
-    (ol.every(steps=5), [(1, 1), (3, 0)]),
-    (ol.at(steps=[1, 12]), [(0, 0), (3, 2)]),
+    pytest.param(ol.every(steps=5), [(1, 1), (3, 0)], marks=BATCH_STEPS),
+    pytest.param(ol.at(steps=[1, 12]), [(0, 0), (3, 2)], marks=BATCH_STEPS),
 ]
 
 
@@ -65,12 +71,12 @@ def test_batches(host, hook, trigger, expected):
 @pytest.mark.parametrize(
     ("hook", "trigger", "expected"),
     [
-        ("on_train_batch_end", ol.after(steps=10), ALL_BATCHES[9:]),
-        ("on_train_batch_end", ol.before(steps=3), ALL_BATCHES[:2]),
-        ("on_epoch_end", ol.every(steps=5), [1, 3]),
-        ("on_epoch_end", ol.at(steps=7), [2]),
-        ("on_epoch_end", ol.after(steps=6), [1, 2, 3]),
-        ("on_epoch_begin", ol.before(steps=4), [0, 1]),
+        pytest.param("on_train_batch_end", ol.after(steps=10), ALL_BATCHES[9:], marks=BATCH_STEPS),
+        pytest.param("on_train_batch_end", ol.before(steps=3), ALL_BATCHES[:2], marks=BATCH_STEPS),
+        pytest.param("on_epoch_end", ol.every(steps=5), [1, 3], marks=BATCH_STEPS),
+        pytest.param("on_epoch_end", ol.at(steps=7), [2], marks=BATCH_STEPS),
+        pytest.param("on_epoch_end", ol.after(steps=6), [1, 2, 3], marks=BATCH_STEPS),
+        pytest.param("on_epoch_begin", ol.before(steps=4), [0, 1], marks=BATCH_STEPS),
         ("on_test_batch_end", ol.every(batches=2), [(epoch, 1) for epoch in range(EPOCHS)]),
         ("on_test_batch_begin", ol.at(epochs=2), [(2, 0), (2, 1)]),
     ],
@@ -79,8 +85,15 @@ def test_other_hooks(host, hook, trigger, expected):
     assert train(host, hook, trigger) == expected
 
 
+@pytest.mark.needs("step")
+def test_steps_of_whole_epochs(host):
+    assert train(host, "on_epoch_end", ol.every(steps=2 * host.steps)) == [1, 3]
+    assert train(host, "on_epoch_end", ol.after(steps=3 * host.steps)) == [2, 3]
+    assert train(host, "on_epoch_begin", ol.before(steps=2 * host.steps)) == [0, 1]
+
+
 class Clock:
-    """Goes on by one second each time that a train batch ends."""
+    """Goes on by one second each time that a train batch ends, or an epoch where there are no batches."""
 
     def __init__(self):
         self.now_s = 100.0
@@ -95,7 +108,14 @@ class Clock:
         def tick(callback, batch, logs):
             self.now_s += 1
 
-        return on(host, on_train_begin=begin, on_train_batch_end=tick)
+        return on(host, on_train_begin=begin, **{some_hook(host): tick})
+
+
+def by_seconds(host, epochs):
+    """Return how many epochs last as long by the `Clock`, and where one stands in them: epoch and batch."""
+    if host.gives("on_train_batch_end"):
+        return epochs, lambda run, batch: (run.epoch, batch)
+    return epochs * BATCHES, lambda run, epoch: divmod(epoch, BATCHES)
 
 
 @pytest.mark.parametrize(
@@ -109,13 +129,14 @@ class Clock:
 )
 def test_seconds(host, trigger, expected):
     found = []
+    epochs, place = by_seconds(host, EPOCHS)
 
     @trigger
-    def note(callback, batch, logs=None):
-        found.append((callback.run.epoch, batch))
+    def note(callback, index, logs=None):
+        found.append(place(callback.run, index))
 
-    gated = type("Gated", (host.base,), {"on_train_batch_end": note})()
-    host.fit(host.make(), [Clock().callback(host), gated], epochs=EPOCHS)
+    gated = type("Gated", (host.base,), {some_hook(host): note})()
+    host.fit(host.make(), [Clock().callback(host), gated], epochs=epochs)
     assert found == expected
 
 
@@ -129,10 +150,10 @@ def test_for_a_whole_callback(host, is_on_instance):
     host.fit(host.make(), [seen], epochs=EPOCHS)
     assert [event.index for event in seen.of("on_epoch_begin")] == [1, 3]
     assert [event.index for event in seen.of("on_epoch_end")] == [1, 3]
-    assert {event.run["epoch"] for event in seen.events if "batch" in event.hook} == {1, 3}
-    assert len(seen.of("on_train_batch_end")) == 2 * BATCHES
-    assert len(seen.of("on_test_batch_end")) == 2 * TEST_BATCHES
-    assert len(seen.of("on_test_begin")) == len(seen.of("on_test_end")) == EPOCHS
+    for hook in ("on_train_batch_begin", "on_train_batch_end", "on_test_batch_begin", "on_test_batch_end"):
+        assert [event.run["epoch"] for event in seen.of(hook)] == [1] * times(host, hook) + [3] * times(host, hook)
+    for hook in ("on_test_begin", "on_test_end"):
+        assert len(seen.of(hook)) == EPOCHS * times(host, hook)
     assert (seen.hooks[0], seen.hooks[-1]) == ("on_train_begin", "on_train_end")
 
 
@@ -149,29 +170,31 @@ def test_both(host):
 
 def test_one_trigger_in_two_callbacks_and_two_trainings(host):
     found = []
+    epochs, place = by_seconds(host, 2)
     trigger = ol.every(seconds=4)
 
     def gated(name):
-        def note(callback, batch, logs=None):
-            found.append((name, callback.run.epoch, batch))
+        def note(callback, index, logs=None):
+            found.append((name, *place(callback.run, index)))
 
-        return type("Gated", (host.base,), {"on_train_batch_end": trigger(note)})()
+        return type("Gated", (host.base,), {some_hook(host): trigger(note)})()
 
     first, second = gated("first"), gated("second")
     subject = host.make()
     for _ in range(2):
-        host.fit(subject, [Clock().callback(host), first, second], epochs=2)
+        host.fit(subject, [Clock().callback(host), first, second], epochs=epochs)
         assert found == [("first", 1, 0), ("second", 1, 0)]
         found.clear()
 
 
+@pytest.mark.needs("save", "state", "stop")
 @pytest.mark.parametrize(
     ("trigger", "epochs", "batches"),
     [
         (ol.every(epochs=2), [3], [(3, 0), (3, 1), (3, 2)]),
         (ol.at(epochs=[1, 3]), [3], [(3, 0), (3, 1), (3, 2)]),
-        (ol.every(steps=5), [3], [(3, 0)]),
-        (ol.at(steps=[7, 11]), [2, 3], [(2, 0), (3, 1)]),
+        pytest.param(ol.every(steps=5), [3], [(3, 0)], marks=BATCH_STEPS),
+        pytest.param(ol.at(steps=[7, 11]), [2, 3], [(2, 0), (3, 1)], marks=BATCH_STEPS),
     ],
     ids=repr,
 )
@@ -195,7 +218,7 @@ def test_after_a_resume(host, tmp_path, trigger, epochs, batches):
         },
     )()
     host.fit(host.make(), [gated], epochs=EPOCHS, resume=path)
-    assert found == {"epochs": epochs, "batches": batches}
+    assert found == {"epochs": epochs, "batches": batches if host.gives("on_train_batch_end") else []}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """The rows of the hosts that train PyTorch modules: `Loop`, `Trainer`, and Keras' kind of callbacks in `Loop`."""
 
 import keras
-import numpy as np
 import torch
 from tests.contract.data import HELD_OUT_X, HELD_OUT_Y, X, Y, batches_of
+from tests.contract.row import Row
 
 import onlooker as ol
 from onlooker.hosts.declared.loop import LOOP
@@ -41,25 +41,10 @@ class Epochs:
             yield batch
 
 
-class TorchHost:
-    """What both hosts of modules have in common.
-
-    Attributes:
-        name: for the tests' names.
-        declaration: what the host says of itself.
-        base: the class from which callbacks are derived in this row.
-        has_run: whether such callbacks have `self.run`.
-        file_name: under which `run.save` writes.
-        has_outputs_in_training: whether `run.outputs` is there in training and evaluation too.
-    """
-
-    base = ol.Callback
-    has_run = True
-    file_name = "run.pt"
-    has_outputs_in_training = True
+class TorchHost(Row):
+    """What the hosts of modules have in common."""
 
     def make(self, number=0):
-        """Return a classifier with dropout and batch norm, the same each time; a number makes another."""
         torch.manual_seed(3)
         module = torch.nn.Sequential(
             torch.nn.Linear(4, 8),
@@ -72,54 +57,34 @@ class TorchHost:
         return Subject(module, optimizer, torch.nn.CrossEntropyLoss(), {"accuracy": accuracy})
 
     def make_line(self):
-        """Return a linear model with squared error that does not move, for figures that numpy can give."""
         torch.manual_seed(5)
         module = torch.nn.Sequential(torch.nn.Linear(4, 1), torch.nn.Flatten(0))
         optimizer = torch.optim.SGD(module.parameters(), lr=0.0)
         return Subject(module, optimizer, lambda out, target: torch.nn.functional.mse_loss(out, target.float()), {})
 
     def line(self, subject):
-        """Return the weights of a linear model and its offset."""
         layer = subject.module[0]
         return layer.weight.detach().numpy()[0], layer.bias.detach().numpy()[0]
 
     def model_of(self, subject):
-        """Return what callbacks see as `self.model`."""
         return subject.module
 
     def state_of(self, subject):
-        """Return all that a training changes, as a list of arrays."""
         slots = subject.optimizer.state_dict()["state"].values()
         found = [*subject.module.state_dict().values(), *(value for slot in slots for value in slot.values())]
         return [torch.as_tensor(value).numpy().copy() for value in found]
 
     def use(self, model):
-        """Call the model as a callback would, to look at what it makes of the inputs."""
         return model(torch.tensor(X)).detach().numpy()
 
     def draw(self):
-        """Draw from the random generator of the framework."""
         return torch.rand(3).numpy()
 
     def as_array(self, weight):
-        """Return a weight, as `run.weights()` has it, as an array."""
         return weight.detach().numpy()
 
     def trained_of(self, subject):
-        """Return the weights that an optimizer moves, as a list of arrays."""
         return [parameter.detach().numpy().copy() for parameter in subject.module.parameters()]
-
-    def state_of_running(self, callback, subject):
-        """Return the same as `state_of`, within a hook."""
-        return self.state_of(subject)
-
-    def declare(self, monkeypatch, ability, support):
-        """Have the host say something else of an ability, for one test."""
-        monkeypatch.setitem(self.declaration.abilities, ability, support)
-
-    def another(self):
-        """Return the same host once more, for a second training while the first is under way."""
-        return type(self)()
 
 
 class LoopHost(TorchHost):
@@ -129,7 +94,6 @@ class LoopHost(TorchHost):
     declaration = LOOP
 
     def fit(self, subject, callbacks, *, epochs=2, validation=True, resume=None, user=None):
-        """Train with the callbacks; `user` is called with epoch and batch, as the user's own code, in each batch."""
         with ol.Loop(subject.module, subject.optimizer, callbacks, resume=resume) as self.loop:
             for epoch in self.loop.epochs(epochs):
                 for batch, (x, y) in enumerate(self.loop.train(tensors(X, Y))):
@@ -143,22 +107,18 @@ class LoopHost(TorchHost):
                     self._test(subject)
 
     def evaluate(self, subject, callbacks):
-        """Evaluate, outside any training."""
         with ol.Loop(subject.module, subject.optimizer, callbacks) as self.loop:
             return self._test(subject)
 
     def predict(self, subject, callbacks):
-        """Predict, outside any training."""
         with ol.Loop(subject.module, subject.optimizer, callbacks) as self.loop:
             for x, _ in self.loop.predict(tensors(HELD_OUT_X, HELD_OUT_Y)):
                 self.loop.outputs = subject.module(x)
 
     def evaluate_within(self, subject):
-        """Evaluate from within a hook; return the logs."""
         return self._test(subject)
 
     def stop_by_user(self, subject):
-        """End the training as the user would who writes no callback."""
         self.loop.stop("the user")
 
     def _test(self, subject):
@@ -218,8 +178,3 @@ class KerasCallbackInLoop(LoopHost):
     name = "Keras' callbacks in Loop"
     base = keras.callbacks.Callback
     has_run = False
-
-
-def same(first, second):
-    """Say whether two lists of arrays are the same, bit by bit."""
-    return len(first) == len(second) and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
