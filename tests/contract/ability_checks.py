@@ -271,6 +271,26 @@ def _observing(host, tmp_path):
     assert same(*ends)
 
 
+@checks("native_logs")
+def _native_logs(host, tmp_path):
+    found = look(host, "on_epoch_end", lambda run: dict(run.native_logs))
+    assert found[0], "the trainer has logged something by then"
+    assert all(type(name) is str for name in found[0])
+
+
+@checks("processes")
+def _processes(host, tmp_path):
+    class First(host.base):
+        only_on = "rank 0"
+
+        def on_epoch_end(self, epoch, logs=None):
+            found.append((self.run.rank, self.run.world_size))
+
+    found = []  # with two real processes: tests/unit/hosts/test_*_processes.py
+    host.fit(host.make(), [First()], epochs=1)
+    assert found == [(0, 1)]
+
+
 @checks("triggers")
 def _triggers(host, tmp_path):
     found = []

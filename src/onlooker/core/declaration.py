@@ -34,6 +34,8 @@ ABILITIES: dict[str, str] = {
     "save": "run.save(path) and run.load(path)",
     "state": "callbacks' state is saved with the run and resumed",
     "observing": "run.observing() leaves no trace",
+    "native_logs": "run.native_logs: the trainer's own names and values",
+    "processes": "run.rank, run.world_size, only_on, and a stop that all processes agree on",
     "triggers": "when= and triggers above hooks",
     "faults": "on_error: raise, warn, disable",
 }

@@ -45,6 +45,8 @@ _COMMON: dict[str, Support] = {
         "fit(initial_epoch=onlooker.hosts.keras.resume(model, path)) goes on from a file of run.save; Keras cannot "
         "begin in the middle of an epoch, so a file written there begins that epoch again"
     ),
+    "native_logs": absent("logs has Keras' own names already"),
+    "processes": absent("Keras trains in one process; where a backend spreads over several, each is seen alone"),
     "faults": native(
         "when a callback of ours raises, all others, Keras' own too, are still called before the training ends"
     ),

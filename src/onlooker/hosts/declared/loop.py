@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onlooker.core.declaration import Declaration, emulated, native
+from onlooker.core.declaration import Declaration, absent, emulated, native
 
 LOOP = Declaration(
     name="Loop",
@@ -16,6 +16,8 @@ LOOP = Declaration(
             "counted by the optimizers' own hooks; a skipped step of a fused optimizer under a gradient scaler counts "
             "as one, and without an optimizer each train batch counts as one"
         ),
+        "native_logs": absent("the loop is yours: logs has the names that you log"),
+        "processes": absent("Loop cannot yet agree with other processes on stopping, and refuses to run in several"),
         "gradients": native("as they stand: after on_train_batch_begin until the body clears them"),
     },
 )
