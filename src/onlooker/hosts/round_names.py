@@ -7,8 +7,11 @@ validation's, and one metric is the loss. Where a booster keeps its metrics is f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from onlooker.core.errors import AttachError
+
+from .follower import warn_of_number
 
 Metrics = dict[str, float]
 
@@ -49,20 +52,28 @@ class RoundNames:
         if training is not None and training == validation:
             raise AttachError(f"training and validation are both {training!r}; name two data sets, or leave one out")
         self._training, self._validation, self._loss = training, validation, loss
+        self._no_numbers: set[str] = set()
 
     def sort(
-        self, results: Mapping[str, Mapping[str, float]], is_higher_better: Callable[[str], bool] | None = None
+        self,
+        results: Mapping[str, Mapping[str, Any]],
+        is_higher_better: Callable[[str], bool] | None = None,
+        training: str | None = None,
     ) -> tuple[Metrics, Metrics, Metrics]:
         """Return the values of the training, of the validation, and all others as `<data set>_<metric>`.
+
+        A value that is no number is left out, with a warning when it first comes.
 
         Args:
             results: by data set and metric, as the booster has them, in its order.
             is_higher_better: says it of a metric; None knows the usual names.
+            training: how the booster itself calls the data set that is trained on, where it says so.
 
         Raises:
             AttachError: a data set or a metric that was named is not there.
         """
-        training = self._training or next((name for name in results if name.lower() in _TRAINING), None)
+        known = training if training in results else next((name for name in results if name.lower() in _TRAINING), None)
+        training = self._training or known
         validation = self._validation or next((name for name in results if name != training), None)
         for given in (self._training, self._validation):
             if given is not None and given not in results:
@@ -74,8 +85,8 @@ class RoundNames:
         loss = self._loss or next((metric for metric in metrics if not is_higher(metric)), None)
 
         def renamed(name: str | None) -> Metrics:
-            values = {} if name is None else results[name]
-            return {("loss" if metric == loss else metric): float(value) for metric, value in values.items()}
+            values = {} if name is None else self._numbers_in(name, results[name])
+            return {("loss" if metric == loss else metric): value for metric, value in values.items()}
 
         others = {
             f"{name}_{metric}": value
@@ -84,6 +95,18 @@ class RoundNames:
             for metric, value in renamed(name).items()
         }
         return renamed(training), renamed(validation), others
+
+    def _numbers_in(self, name: str, values: Mapping[str, Any]) -> Metrics:
+        found: Metrics = {}
+        for metric, value in values.items():
+            try:
+                found[metric] = float(value + 0)  # adding refuses words, which float would read
+            except (TypeError, ValueError):
+                full_name = f"{name}_{metric}"
+                if full_name not in self._no_numbers:
+                    self._no_numbers.add(full_name)
+                    warn_of_number(full_name, value)
+        return found
 
 
 def _is_higher_better(metric: str) -> bool:
