@@ -5,4 +5,4 @@ A new host is a new row in that table. What belongs to one host alone is tested 
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contract.ability_checks")
+pytest.register_assert_rewrite("tests.contract.ability_checks", "tests.contract.model_checks")

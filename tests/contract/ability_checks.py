@@ -1,20 +1,18 @@
 """One small check for each ability: that what a host declares native or emulated works.
 
-Where a host has no batch hooks, the check looks at epochs.
+Where a host has no batch hooks, the check looks at epochs. What is asked of the model is in `model_checks.py`.
 """
 
 import numpy as np
 import pytest
 from tests.contract.acting import on, once, raising, recorder, ways_to_stop
 from tests.contract.data import BATCHES, X, Y
-from tests.contract.row import same
 from tests.contract.shapes import first_given, fit_calls, some_hook, times
 
 import onlooker as ol
 from onlooker.core.errors import AttachError
 
 CHECKS = {}
-EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
 
 
 def checks(ability):
@@ -163,112 +161,6 @@ def _silent_stages(host, tmp_path):
     # The weights do not move between the last batch of an epoch and its end.
     last = seen.last("on_epoch_end").logs
     assert found[-1] == pytest.approx({name: last[f"val_{name}"] for name in host.names_in("test")}, rel=1e-5)
-
-
-@checks("learning_rate")
-def _learning_rate(host, tmp_path):
-    hook = some_hook(host)
-    assert look(host, hook, lambda run: run.learning_rate) == pytest.approx([host.learning_rate] * times(host, hook))
-
-
-@checks("set_learning_rate")
-def _set_learning_rate(host, tmp_path):
-    subject = host.make()
-    start, read = [], []
-
-    def set_rate(callback, *given):
-        callback.run.learning_rate = 0.0
-        start.append(host.trained_of(subject))
-
-    def scale(callback, epoch, logs):
-        callback.run.learning_rate = 0.25
-        callback.run.scale_learning_rate(2.0)
-        read.append(callback.run.learning_rate)
-
-    host.fit(subject, [on(host, on_train_begin=set_rate, on_epoch_end=scale)], epochs=1, validation=False)
-    assert read == pytest.approx([0.5])
-    assert same(host.trained_of(subject), start[0]), "trained at a rate of 0"
-
-
-@checks("weights")
-def _weights(host, tmp_path):
-    subject = host.make()
-    before = host.trained_of(subject)
-    found = []
-
-    def take(callback, epoch, logs):
-        weights = callback.run.weights()
-        found.append({name: np.array(host.as_array(one)).copy() for name, one in weights.items()})
-        name = next(iter(weights))
-        assert list(callback.run.weights(name)) == [name]
-        assert callback.run.weights("no such weight") == {}
-
-    host.fit(subject, [on(host, on_epoch_end=take)], epochs=1)
-    arrays = list(found[0].values())
-    for trained in host.trained_of(subject):
-        assert any(np.array_equal(trained, array) for array in arrays)
-    assert not same(host.trained_of(subject), before)
-
-
-@checks("gradients")
-def _gradients(host, tmp_path):
-    def take(run):
-        weights = run.weights()
-        return {name: tuple(one.shape) == tuple(weights[name].shape) for name, one in run.gradients().items()}
-
-    found = look(host, some_hook(host), take)
-    trained = len(host.trained_of(host.make()))
-    assert all(len(one) == trained and all(one.values()) for one in found)
-
-
-@checks("save")
-def _save(host, tmp_path):
-    path, subject, saved = tmp_path / host.file_name, host.make(), []
-
-    def act(callback, epoch, logs):
-        if epoch == 0:
-            callback.run.save(path)
-            saved.append(host.state_of_running(callback, subject))
-        else:
-            assert not same(host.state_of_running(callback, subject), saved[0])
-            callback.run.load(path)
-
-    host.fit(subject, [on(host, on_epoch_end=act)], epochs=2)
-    assert same(host.state_of(subject), saved[0])
-
-
-@checks("state")
-def _state(host, tmp_path):
-    class Stateful(host.base):
-        def state_dict(self):
-            return {"number": 7}
-
-        def load_state_dict(self, state):
-            self.loaded = state
-
-    path = tmp_path / host.file_name
-    save = on(host, on_epoch_end=lambda callback, epoch, logs: callback.run.save(path))
-    host.fit(host.make(), [Stateful(), save], epochs=1)
-    resumed = Stateful()
-    host.fit(host.make(), [resumed], epochs=2, resume=path)
-    assert resumed.loaded == {"number": 7}
-    assert resumed.run.is_resumed
-
-
-@checks("observing")
-def _observing(host, tmp_path):
-    def act(callback, *given):
-        with callback.run.observing(seed=0):
-            host.draw()
-            host.use(callback.model)
-
-    ends = []
-    hooks = ("on_train_batch_begin", "on_train_batch_end") if host.gives("on_train_batch_end") else EPOCH_HOOKS
-    for callbacks in ([], [on(host, **dict.fromkeys(hooks, act))]):
-        subject = host.make()
-        host.fit(subject, callbacks)
-        ends.append([*host.state_of(subject), host.draw()])
-    assert same(*ends)
 
 
 @checks("native_logs")

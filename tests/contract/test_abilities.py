@@ -1,11 +1,12 @@
 """Each host has the abilities that it declares: native or emulated works, absent is refused, with the reason.
 
-Driven by the row's declaration; what works means for each ability is in `ability_checks.py`.
+Driven by the row's declaration; what works means for each ability is in `ability_checks.py` and `model_checks.py`.
 """
 
 import warnings
 
 import pytest
+from tests.contract import model_checks  # noqa: F401 - enters its checks
 from tests.contract.ability_checks import CHECKS, look
 from tests.contract.acting import on, recorder
 from tests.contract.hosts import HOSTS
