@@ -159,6 +159,19 @@ class Means:
         means = {name: total / weights for name, (total, weights) in self._over.items()}
         return LazyLogs(means, None, self._notice) if self._is_lazy else Logs(means)
 
+    def sums(self) -> dict[str, tuple[float, float]]:
+        """Return, by name, the sum of value times weight and that of the weights, over the batches that are over.
+
+        They are plain numbers, for a checkpoint: what is on a device is fetched.
+        """
+        return {name: (_fetched(total), weights) for name, (total, weights) in self._over.items()}
+
+    def go_on_from(self, sums: Mapping[str, tuple[float, float]]) -> None:
+        """Begin with what `sums` returned, as if those batches had been here."""
+        self._over.update(sums)
+        self._so_far.update(sums)
+        self._means.update({name: total / weights for name, (total, weights) in sums.items()})
+
     def _notice(self, fetched: dict[str, float]) -> None:
         for name, number in fetched.items():
             if number != number:
@@ -173,3 +186,7 @@ class Means:
 
 def _refuse(value: Any) -> float:
     raise TypeError("it is no number")
+
+
+def _fetched(total: Any) -> float:
+    return float(total.array) if isinstance(total, DeviceValue) else float(total)

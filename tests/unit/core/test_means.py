@@ -254,3 +254,17 @@ class MeansAgainstPlainPython(stateful.RuleBasedStateMachine):
 
 TestMeansAgainstPlainPython = MeansAgainstPlainPython.TestCase
 TestMeansAgainstPlainPython.settings = settings(max_examples=60, stateful_step_count=30)
+
+
+def test_means_go_on_from_the_sums_of_others():
+    first, second, whole = (Means(Numbers(lambda kind: None), lambda: "epoch 0") for _ in range(3))
+    for number, weight in ((0.1, 3), (0.7, 5)):
+        for means in (first, whole):
+            means.log({"loss": number}, weight)
+            means.end_batch()
+    first.log({"loss": 9.0}, 1)  # of a batch that is not over, and so in no sum
+    second.go_on_from(first.sums())
+    for means in (second, whole):
+        means.log({"loss": 0.3}, 2)
+    assert second.batch_logs() == whole.batch_logs()
+    assert second.mean() == whole.mean()
