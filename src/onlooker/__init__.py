@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .core.record import Picture as Picture
     from .core.record import Scalars as Scalars
     from .core.run import Run as Run
+    from .hosts.lightgbm import for_lightgbm as for_lightgbm
     from .hosts.loop import Loop as Loop
     from .hosts.trainer import Trainer as Trainer
 
@@ -36,6 +37,7 @@ _MODULES = {
     "Run": "core.run",
     "Loop": "hosts.loop",
     "Trainer": "hosts.trainer",
+    "for_lightgbm": "hosts.lightgbm",
 }
 
 _PACKAGES = {
@@ -66,6 +68,7 @@ __all__ = [
     "before",
     "callbacks",
     "every",
+    "for_lightgbm",
     "when",
 ]
 

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.torch_hosts import KerasCallbackInLoop, LoopHost, TrainerHost
 
 from onlooker.hosts.declared.keras import KERAS_TORCH
+from onlooker.hosts.declared.lightgbm import LIGHTGBM
 
 
 class MissingRow:
@@ -41,6 +42,7 @@ HOSTS = (
     LoopHost,
     TrainerHost,
     find_row("keras_host", "KerasHost", KERAS_TORCH),
+    find_row("lightgbm_host", "LightGBMHost", LIGHTGBM),
 )
 """Where Onlooker's callbacks run."""
 

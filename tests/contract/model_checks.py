@@ -22,7 +22,7 @@ def _set_learning_rate(host, tmp_path):
     start, read = [], []
 
     def set_rate(callback, *given):
-        callback.run.learning_rate = 0.0
+        callback.run.learning_rate = host.resting_rate
         start.append(host.trained_of(subject))
 
     def scale(callback, epoch, logs):

@@ -43,6 +43,7 @@ class Row:
         test_values: the same of test batches and on_test_end; None means `values`.
         loss_name: which of the values moves in each epoch, in training and in evaluation.
         learning_rate: of what `make` returns.
+        resting_rate: a learning rate at which nothing moves.
         stands_alone: which of "test" and "predict" can run outside a training.
         lacks: which of `TRAITS` the row cannot have, each with the reason.
     """
@@ -57,6 +58,7 @@ class Row:
     test_values = None
     loss_name = "loss"
     learning_rate = 0.05
+    resting_rate = 0.0
     stands_alone = frozenset(("test", "predict"))
     lacks: dict = {}  # noqa: RUF012 - nobody writes to it
 

@@ -133,6 +133,7 @@ def test_other_callbacks_than_before_get_a_warning(host, tmp_path):
         host.fit(host.make(), [recorder_class(host.base)()], epochs=EPOCHS, resume=path)
 
 
+@pytest.mark.needs("no_epoch")
 def test_nothing_is_left_to_train(host, tmp_path):
     path, seen = tmp_path / host.file_name, recorder_class(host.base)()
     host.fit(host.make(), [saver(host, path, "on_epoch_end", 1)], epochs=2)
