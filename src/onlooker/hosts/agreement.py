@@ -43,3 +43,22 @@ class Agreement:
         first = next(one for one in told if one is not None)
         run.is_stop_requested = True
         run.reason, run.stopped_by = first
+
+
+class CollectiveAgreement(Agreement):
+    """XGBoost's workers agree by its own means of talking to each other."""
+
+    def prepare(self, world_size: int) -> None:
+        """Nothing is needed."""
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+    def settle(self, run: Run) -> None:
+        """Tell a run whether another worker wants to stop, and why: the reason is that of the lowest rank."""
+        collective, numpy = sys.modules["xgboost"].collective, sys.modules["numpy"]
+        own = run.rank if run.is_stop_requested else run.world_size
+        first = int(collective.allreduce(numpy.array([own]), collective.Op.MIN)[0])
+        if first < run.world_size:
+            run.reason, run.stopped_by = collective.broadcast((run.reason, run.stopped_by), first)
+            run.is_stop_requested = True

@@ -14,6 +14,7 @@ from onlooker.core.attach import check_callback, listed
 from onlooker.core.declaration import Declaration
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import AttachError, warn
+from onlooker.core.faults import add_to
 from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import Logs
 from onlooker.core.run import Run
@@ -36,6 +37,7 @@ class Follower:
     Args:
         callbacks: in the order in which they are called.
         declaration: what the host says of itself.
+        agreement: by which several processes agree on stopping; None takes PyTorch's means.
 
     Attributes:
         callbacks: the same, checked.
@@ -51,7 +53,9 @@ class Follower:
     scopes: Scopes
     ledger: Ledger
 
-    def __init__(self, callbacks: Iterable[Any], declaration: Declaration) -> None:
+    def __init__(
+        self, callbacks: Iterable[Any], declaration: Declaration, agreement: Agreement | None = None
+    ) -> None:
         self.callbacks = tuple(listed(callbacks))
         self.declaration = declaration
         for number, callback in enumerate(self.callbacks):
@@ -61,7 +65,7 @@ class Follower:
             if any(callback is other for other in self.callbacks[:number]):
                 raise AttachError(f"the same instance of {name} was passed twice; pass it once, or make two instances")
         self._resumed: dict[str, Any] | None = None
-        self._agreement = Agreement()
+        self._agreement = agreement or Agreement()
 
     @property
     def is_live(self) -> bool:
@@ -225,15 +229,29 @@ class Follower:
                 run.conclude(error, is_complete=True)
         try:
             self.ledger.is_in_batch = False
-            self.scopes.close_all(error)
-        except BaseException as later:
-            if error is None:
-                run.conclude(later, is_complete=False)
-            raise
+            self._close_all(error)
         finally:
             run.is_live = False
             run.data = run.outputs = None
             self._agreement.release()
+
+    def _close_all(self, error: BaseException | None) -> None:
+        """Close what is open. An error within the training, but not in on_train_end, is how the training ends."""
+        is_training, first = "train" in self.scopes.names, error
+        try:
+            self.scopes.close_to("train")
+        except BaseException as later:
+            if error is None:
+                first = later
+                if is_training:
+                    self.run.conclude(later, is_complete=False)
+            elif isinstance(later, Exception):
+                add_to(error, later)
+            else:
+                first = later
+        self.scopes.close_all(first)
+        if first is not None and first is not error:
+            raise first
 
     def cut_off(self, error: BaseException) -> None:
         """Close all that is open because an error is about to end the trainer. It may be reported repeatedly."""
