@@ -6,7 +6,7 @@ validation's, and one metric is the loss. Where a booster keeps its metrics is f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from onlooker.core.errors import AttachError
@@ -19,8 +19,10 @@ _TRAINING = ("train", "training", "learn", "dtrain")
 """What people call the data set that is trained on."""
 
 _HIGHER_IS_BETTER = (
+    "ams",
     "auc",
     "aucpr",
+    "interval-regression-accuracy",
     "map",
     "ndcg",
     "pre",
@@ -54,6 +56,17 @@ class RoundNames:
         self._training, self._validation, self._loss = training, validation, loss
         self._no_numbers: set[str] = set()
 
+    def check(self, data_sets: Iterable[str]) -> None:
+        """Refuse names of data sets that are not there, for hosts that know them before the first round.
+
+        Raises:
+            AttachError: a data set that was named is not there.
+        """
+        known = list(data_sets)
+        for given in (self._training, self._validation):
+            if given is not None and given not in known:
+                raise AttachError(f"no data set is called {given!r}; evaluated are: {', '.join(known) or 'none'}")
+
     def sort(
         self,
         results: Mapping[str, Mapping[str, Any]],
@@ -73,11 +86,9 @@ class RoundNames:
             AttachError: a data set or a metric that was named is not there.
         """
         known = training if training in results else next((name for name in results if name.lower() in _TRAINING), None)
-        training = self._training or known
+        training = self._training or (None if known == self._validation else known)
         validation = self._validation or next((name for name in results if name != training), None)
-        for given in (self._training, self._validation):
-            if given is not None and given not in results:
-                raise AttachError(f"no data set is called {given!r}; evaluated are: {', '.join(results) or 'none'}")
+        self.check(results)
         metrics = list(dict.fromkeys(metric for values in results.values() for metric in values))
         if self._loss is not None and self._loss not in metrics:
             raise AttachError(f"no metric is called {self._loss!r}; evaluated are: {', '.join(metrics) or 'none'}")
