@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .hosts.lightgbm import for_lightgbm as for_lightgbm
     from .hosts.loop import Loop as Loop
     from .hosts.trainer import Trainer as Trainer
+    from .hosts.xgboost import for_xgboost as for_xgboost
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ _MODULES = {
     "Loop": "hosts.loop",
     "Trainer": "hosts.trainer",
     "for_lightgbm": "hosts.lightgbm",
+    "for_xgboost": "hosts.xgboost",
 }
 
 _PACKAGES = {
@@ -69,6 +71,7 @@ __all__ = [
     "callbacks",
     "every",
     "for_lightgbm",
+    "for_xgboost",
     "when",
 ]
 

@@ -11,6 +11,7 @@ from tests.contract.torch_hosts import KerasCallbackInLoop, LoopHost, TrainerHos
 
 from onlooker.hosts.declared.keras import KERAS_TORCH
 from onlooker.hosts.declared.lightgbm import LIGHTGBM
+from onlooker.hosts.declared.xgboost import XGBOOST
 
 
 class MissingRow:
@@ -43,6 +44,7 @@ HOSTS = (
     TrainerHost,
     find_row("keras_host", "KerasHost", KERAS_TORCH),
     find_row("lightgbm_host", "LightGBMHost", LIGHTGBM),
+    find_row("xgboost_host", "XGBoostHost", XGBOOST),
 )
 """Where Onlooker's callbacks run."""
 
