@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .core.run import Run as Run
     from .hosts.lightgbm import for_lightgbm as for_lightgbm
     from .hosts.loop import Loop as Loop
+    from .hosts.sklearn import fit_sklearn as fit_sklearn
     from .hosts.trainer import Trainer as Trainer
     from .hosts.xgboost import for_xgboost as for_xgboost
 
@@ -38,6 +39,7 @@ _MODULES = {
     "Run": "core.run",
     "Loop": "hosts.loop",
     "Trainer": "hosts.trainer",
+    "fit_sklearn": "hosts.sklearn",
     "for_lightgbm": "hosts.lightgbm",
     "for_xgboost": "hosts.xgboost",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "before",
     "callbacks",
     "every",
+    "fit_sklearn",
     "for_lightgbm",
     "for_xgboost",
     "when",
