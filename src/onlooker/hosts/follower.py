@@ -194,11 +194,9 @@ class Follower:
             self.ledger.log(values, weight, self.scopes)
 
     def log_means(self, values: Mapping[str, Any]) -> None:
-        """Take the means of the stage under way from a trainer that tells no batches."""
+        """Take means of the stage under way that the trainer has made, in the place of those of its batches."""
         if not self.scopes.is_in_hook:
-            means = self.ledger._means[-1]
-            means.log(values, 1.0)
-            means.end_batch()
+            self.ledger._means[-1].replace(values)
 
     def is_stopping(self) -> bool:
         """Say whether to stop at this boundary. Where several processes train together, all get the same answer.

@@ -256,6 +256,12 @@ TestMeansAgainstPlainPython = MeansAgainstPlainPython.TestCase
 TestMeansAgainstPlainPython.settings = settings(max_examples=60, stateful_step_count=30)
 
 
+def test_means_that_somebody_else_has_made_take_the_place_of_those_of_the_batches(means):
+    log_batches(means, ({"loss": 1.0, "f1": 0.5}, 32), ({"loss": 2.0, "f1": 0.7}, 8))
+    means.replace({"f1": 0.9, "auc": 0.8})
+    assert list(means.mean().items()) == [("loss", pytest.approx(1.2)), ("f1", 0.9), ("auc", 0.8)]
+
+
 def test_means_go_on_from_the_sums_of_others():
     first, second, whole = (Means(Numbers(lambda kind: None), lambda: "epoch 0") for _ in range(3))
     for number, weight in ((0.1, 3), (0.7, 5)):
