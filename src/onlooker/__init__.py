@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from .core.record import Picture as Picture
     from .core.record import Scalars as Scalars
     from .core.run import Run as Run
+    from .core.summary import Summary as Summary
     from .hosts.lightgbm import for_lightgbm as for_lightgbm
+    from .hosts.lightning import for_lightning as for_lightning
     from .hosts.loop import Loop as Loop
     from .hosts.sklearn import fit_sklearn as fit_sklearn
     from .hosts.trainer import Trainer as Trainer
+    from .hosts.transformers import for_transformers as for_transformers
     from .hosts.xgboost import for_xgboost as for_xgboost
+    from .inside import summarise as summary
 
 __version__ = "0.1.0"
 
@@ -37,12 +41,17 @@ _MODULES = {
     "Picture": "core.record",
     "Scalars": "core.record",
     "Run": "core.run",
+    "Summary": "core.summary",
     "Loop": "hosts.loop",
     "Trainer": "hosts.trainer",
     "fit_sklearn": "hosts.sklearn",
     "for_lightgbm": "hosts.lightgbm",
+    "for_lightning": "hosts.lightning",
+    "for_transformers": "hosts.transformers",
     "for_xgboost": "hosts.xgboost",
+    "summary": "inside:summarise",
 }
+"""Where a name is found; behind a colon what it is called there, where that is something else."""
 
 _PACKAGES = {
     "catboost": "catboost",
@@ -66,6 +75,7 @@ __all__ = [
     "Picture",
     "Run",
     "Scalars",
+    "Summary",
     "Trainer",
     "after",
     "at",
@@ -74,7 +84,10 @@ __all__ = [
     "every",
     "fit_sklearn",
     "for_lightgbm",
+    "for_lightning",
+    "for_transformers",
     "for_xgboost",
+    "summary",
     "when",
 ]
 
@@ -87,7 +100,8 @@ def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module 'onlooker' has no attribute {name!r}")
     try:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        module, _, attribute = _MODULES[name].partition(":")
+        return getattr(import_module(f"{__name__}.{module}"), attribute or name)
     except ModuleNotFoundError as error:
         if error.name not in _PACKAGES:
             raise

@@ -59,6 +59,10 @@ class PictureError(OnlookerError, ValueError):
     """An array is not the picture that it was declared to be."""
 
 
+class LookError(OnlookerError, TypeError):
+    """Something was to be looked at that is no tensor of numbers, or that cannot be looked into."""
+
+
 class MissingExtraError(OnlookerError, ImportError):
     """An optional dependency is not installed; the message is the command that installs it."""
 

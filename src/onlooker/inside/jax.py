@@ -1,0 +1,83 @@
+"""JAX's arrays. On the CPU they are looked at where they lie; on a device their numbers are computed there.
+
+Owns the pass on a device: compiled once for each shape, and fetched for all arrays in one transfer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from onlooker.core.errors import LookError
+from onlooker.core.summary import BINS, LOWEST_EXPONENT, Summary
+
+from .numpy import summarise_array
+
+_HALF = BINS // 2
+
+
+def summarise_all(tensors: Mapping[str, Any]) -> dict[str, Summary]:
+    """Return what arrays look like, by name.
+
+    Raises:
+        LookError: one holds no numbers, as keys of a random generator do, or is a tracer within a compiled function.
+    """
+    found: dict[str, Summary] = {}
+    elsewhere: dict[str, Any] = {}
+    for name, array in tensors.items():
+        if isinstance(array, jax.core.Tracer):
+            raise LookError(f"{name!r} is a tracer: within a compiled function there are no numbers yet to look at")
+        if jnp.issubdtype(array.dtype, jax.dtypes.extended):
+            raise LookError(f"{name!r} holds keys of a random generator, not numbers")
+        if all(device.platform == "cpu" for device in array.devices()):
+            found[name] = summarise_array(np.asarray(array), str(array.dtype))
+        else:
+            elsewhere[name] = array
+    rows = jax.device_get({name: _row(array) for name, array in elsewhere.items()})
+    for name, row in rows.items():
+        array = elsewhere[name]
+        found[name] = _of_row(row, tuple(array.shape), str(array.dtype))
+    return found
+
+
+@jax.jit
+def _row(array: Any) -> Any:
+    """Return all numbers of one array, on its device."""
+    flat = jnp.abs(array).reshape(-1) if jnp.iscomplexobj(array) else array.reshape(-1).astype(jnp.float32)
+    is_finite = jnp.isfinite(flat)
+    some = jnp.where(is_finite, flat, 0)
+    is_zero = is_finite & (flat == 0)
+    exponents = jnp.clip(jnp.frexp(some)[1] - 1 - LOWEST_EXPONENT, 0, _HALF - 1)
+    places = jnp.where(some > 0, _HALF + exponents, _HALF - 1 - exponents)
+    bins = jnp.zeros(BINS + 1, jnp.int32).at[jnp.where(is_finite & ~is_zero, places, BINS)].add(1)
+    return {
+        "finite": is_finite.sum(),
+        "nan": jnp.isnan(flat).sum(),
+        "zeros": is_zero.sum(),
+        "min": jnp.min(flat, where=is_finite, initial=jnp.inf),
+        "max": jnp.max(flat, where=is_finite, initial=-jnp.inf),
+        "total": some.sum(),
+        "squares": jnp.square(some).sum(),
+        "bins": bins[:BINS],
+    }
+
+
+def _of_row(row: Mapping[str, Any], shape: tuple[int, ...], dtype: str) -> Summary:
+    count, finite, nan = int(np.prod(shape, dtype=np.int64)), int(row["finite"]), int(row["nan"])
+    return Summary(
+        count=count,
+        shape=shape,
+        dtype=dtype,
+        min=float(row["min"]) + 0.0 if finite else float("nan"),
+        max=float(row["max"]) + 0.0 if finite else float("nan"),
+        total=float(row["total"]),
+        squares=float(row["squares"]),
+        zeros=int(row["zeros"]),
+        nan=nan,
+        inf=count - finite - nan,
+        bins=row["bins"].tolist(),
+    )

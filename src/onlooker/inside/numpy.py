@@ -1,0 +1,200 @@
+"""NumPy's arrays, and what shares its memory: the reference for the numbers of all others.
+
+Owns the way from any kind of number to float32 or float64. The pass over float32, which is what models are made of, is
+compiled where Numba is installed (`kernel`), and otherwise NumPy's, with the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from onlooker.core.errors import LookError
+from onlooker.core.summary import BINS, LOWEST_EXPONENT, Summary
+
+KEYS = 512
+"""Sign and exponent of a float32: its nine highest bits."""
+
+Pass = Callable[[Any], tuple[float, float, float, float, int, list[int], int]]
+"""Over a flat float32 array of at least one element: its smallest and largest element, its sum, the sum of its squares,
+the number of zeros, the bins, and how many elements are not finite: if there are any, nothing else is to be used."""
+
+_NAN = float("nan")
+_FLOAT32 = np.dtype(np.float32)
+_pass: Pass | None = None
+
+
+def summarise_all(tensors: Mapping[str, Any]) -> dict[str, Summary]:
+    """Return what arrays look like, by name.
+
+    Raises:
+        LookError: one holds no numbers.
+    """
+    return {name: summarise_array(np.asarray(tensor)) for name, tensor in tensors.items()}
+
+
+def summarise_array(array: Any, dtype: str = "") -> Summary:
+    """Return what one array looks like.
+
+    Args:
+        array: of NumPy. Complex numbers are taken by their magnitude.
+        dtype: what the tensor was before it became this array; "" where it was the same.
+
+    Raises:
+        LookError: it holds no numbers.
+    """
+    if array.dtype == _FLOAT32:  # nearly always
+        return _of_float32(array.reshape(-1), array.shape, dtype or "float32")
+    kind, shape, dtype = array.dtype.kind, array.shape, dtype or str(array.dtype)
+    if kind not in "biufcV" or (kind == "V" and not _is_small_float(array.dtype)):
+        raise LookError(f"an array of type {array.dtype} holds no numbers that could be summarised")
+    if kind == "c":
+        array = np.abs(array)
+    flat = array.reshape(-1)
+    if flat.dtype == _FLOAT32:
+        return _of_float32(flat, shape, dtype)
+    if _is_small_float(flat.dtype):
+        return _of_float32(flat.astype(np.float32), shape, dtype)
+    return _of_float64(flat.astype(np.float64), shape, dtype)
+
+
+def get_pass() -> Pass:
+    """Return the pass over float32: the compiled one where Numba is installed."""
+    global _pass
+    if _pass is None:
+        try:
+            from .kernel import compiled_pass as found
+        except ImportError:
+            found = plain_pass
+        _pass = found
+    return _pass
+
+
+def plain_pass(flat: Any) -> tuple[float, float, float, float, int, list[int], int]:
+    """Go over a flat float32 array with NumPy; chunk by chunk, so that what is made in between stays in the cache."""
+    with np.errstate(all="ignore"):  # what is not finite is told at the end
+        return _plain_pass(flat)
+
+
+def _plain_pass(flat: Any) -> tuple[float, float, float, float, int, list[int], int]:
+    low, high, total, squares, zeros, negative_zeros = np.inf, -np.inf, 0.0, 0.0, 0, 0
+    keys = np.zeros(KEYS, dtype=np.int64)
+    bits = flat.view(np.uint32)
+    for at in range(0, len(flat), 65536):
+        part, of_part = flat[at : at + 65536], bits[at : at + 65536]
+        low, high = min(low, part.min()), max(high, part.max())
+        wide = part.astype(np.float64)
+        total += float(wide.sum())
+        np.multiply(wide, wide, out=wide)  # a dot product would wake up all threads
+        squares += float(wide.sum())
+        zeros += int(np.count_nonzero(of_part == 0))
+        negative_zeros += int(np.count_nonzero(of_part == 0x80000000))
+        keys += np.bincount(of_part >> 23, minlength=KEYS)
+    not_finite = int(keys[255] + keys[511])  # the exponent of NaN and infinities
+    return low, high, total, squares, zeros + negative_zeros, _bins(keys, zeros, negative_zeros), not_finite
+
+
+def _of_float32(flat: Any, shape: tuple[int, ...], dtype: str) -> Summary:
+    flat = np.ascontiguousarray(flat)
+    nan = inf = 0
+    if not len(flat):
+        return _empty(shape, dtype)
+    go_over = _pass or get_pass()
+    low, high, total, squares, zeros, bins, not_finite = go_over(flat)
+    if not_finite:
+        count = len(flat)
+        nan = int(np.count_nonzero(np.isnan(flat)))
+        inf = int(not_finite) - nan
+        flat = flat[np.isfinite(flat)]
+        if not len(flat):
+            return _empty(shape, dtype, count, nan, inf)
+        low, high, total, squares, zeros, bins, _ = go_over(flat)
+    return Summary(
+        count=len(flat) + nan + inf,
+        shape=shape,
+        dtype=dtype,
+        min=float(low) + 0.0,  # so that a zero has no sign
+        max=float(high) + 0.0,
+        total=float(total),
+        squares=float(squares),
+        zeros=int(zeros),
+        nan=nan,
+        inf=inf,
+        bins=bins,
+    )
+
+
+def _bins(keys: Any, zeros: int, negative_zeros: int) -> list[int]:
+    """Return the counts of the bins from those of signs and exponents of float32.
+
+    Args:
+        keys: integers of shape (512,), negative numbers in the second half.
+        zeros: how many of the first are zeros: they have the lowest exponent, as have numbers too small for one.
+        negative_zeros: how many of the second.
+    """
+    half = BINS // 2
+    found = np.concatenate([_magnitudes(keys[256:511])[::-1], _magnitudes(keys[:255])])
+    found[half] -= zeros
+    found[half - 1] -= negative_zeros
+    numbers: list[int] = found.tolist()
+    return numbers
+
+
+def _magnitudes(keys: Any) -> Any:
+    """Add the counts of 255 exponents up into the bins of one sign, the smallest magnitudes first."""
+    first = 127 + LOWEST_EXPONENT
+    last = first + BINS // 2 - 1
+    return np.concatenate([[keys[: first + 1].sum()], keys[first + 1 : last], [keys[last:].sum()]])
+
+
+def _of_float64(flat: Any, shape: tuple[int, ...], dtype: str) -> Summary:
+    count = len(flat)
+    nan = int(np.count_nonzero(np.isnan(flat)))
+    inf = int(np.count_nonzero(np.isinf(flat)))
+    if nan or inf:
+        flat = flat[np.isfinite(flat)]
+    if not len(flat):
+        return _empty(shape, dtype, count, nan, inf)
+    half = BINS // 2
+    some = flat[flat != 0]
+    exponents = np.clip(np.frexp(some)[1] - 1 - LOWEST_EXPONENT, 0, half - 1)
+    places = np.where(some > 0, half + exponents, half - 1 - exponents)
+    with np.errstate(over="ignore"):
+        squares = float(np.square(flat).sum())
+    return Summary(
+        count=count,
+        shape=shape,
+        dtype=dtype,
+        min=float(flat.min()) + 0.0,
+        max=float(flat.max()) + 0.0,
+        total=float(flat.sum()),
+        squares=squares,
+        zeros=len(flat) - len(some),
+        nan=nan,
+        inf=inf,
+        bins=np.bincount(places, minlength=BINS).tolist(),
+    )
+
+
+def _empty(shape: tuple[int, ...], dtype: str, count: int = 0, nan: int = 0, inf: int = 0) -> Summary:
+    """Return the summary of a tensor without a finite element."""
+    return Summary(
+        count=count,
+        shape=shape,
+        dtype=dtype,
+        min=_NAN,
+        max=_NAN,
+        total=0.0,
+        squares=0.0,
+        zeros=0,
+        nan=nan,
+        inf=inf,
+        bins=[0] * BINS,
+    )
+
+
+def _is_small_float(dtype: Any) -> bool:
+    """Say whether a type is a float that float32 holds exactly: float16, and those of ml_dtypes."""
+    return dtype == np.float16 or "float8" in dtype.name or dtype.name in ("bfloat16", "float4_e2m1fn")

@@ -1,0 +1,128 @@
+"""`Summary`: what it says of a tensor, how two are added up, and how far its quantiles may be from the true ones."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from onlooker.core.summary import BINS, Summary, bin_bounds
+from onlooker.inside import summarise
+
+FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
+ARRAYS = arrays.arrays(np.float32, st.integers(0, 60), elements=FLOATS)
+FINITE = arrays.arrays(np.float32, st.integers(1, 60), elements=st.floats(-(2**20), 2**20, width=32))
+
+
+def about(summary):
+    """What two ways to the same summary agree in, but for rounding."""
+    values = summary.as_dict()
+    return {
+        name: pytest.approx(value, rel=1e-9, abs=1e-30, nan_ok=True) if isinstance(value, float) else value
+        for name, value in values.items()
+        if name not in ("shape", "dtype")
+    }
+
+
+def test_what_it_says():
+    summary = summarise(np.array([[1.0, -2.0], [0.0, math.nan], [math.inf, 4.0]], dtype="float32"))
+    assert (summary.count, summary.shape, summary.dtype) == (6, (3, 2), "float32")
+    assert (summary.min, summary.max, summary.mean) == (-2.0, 4.0, 0.75)
+    assert summary.std == pytest.approx(np.std([1, -2, 0, 4]))
+    assert summary.norm == pytest.approx(math.sqrt(21))
+    assert summary.rms == pytest.approx(math.sqrt(21 / 4))
+    assert (summary.zeros, summary.zero_share, summary.nan, summary.inf, summary.finite) == (1, 1 / 6, 1, 1, 4)
+    assert sum(summary.bins) == 3
+    assert repr(summary) == (
+        "<Summary of 3×2 float32: -2 to 4, mean 0.75 ± 2.17, norm 4.58, 17% zero, 1 NaN, 1 infinite>"
+    )
+
+
+def test_the_bins_lie_side_by_side():
+    bounds = [bin_bounds(index) for index in range(BINS)]
+    assert bounds[0][0] == -math.inf
+    assert bounds[-1][1] == math.inf
+    assert [high for _, high in bounds[:-1]] == [low for low, _ in bounds[1:]]
+
+
+@given(ARRAYS)
+def test_each_number_is_in_its_bin(array):
+    summary = summarise(array)
+    numbers = array[np.isfinite(array) & (array != 0)].astype(float)
+    for index, count in enumerate(summary.bins):
+        low, high = bin_bounds(index)
+        # Half open, away from zero.
+        inside = (numbers >= low) & (numbers < high) if low >= 0 else (numbers > low) & (numbers <= high)
+        assert count == np.count_nonzero(inside), (index, low, high)
+
+
+@given(ARRAYS, ARRAYS)
+def test_the_sum_of_two_is_the_summary_of_both(first, second):
+    together = summarise(np.concatenate([first, second]))
+    assert about(summarise(first) + summarise(second)) == {
+        name: value for name, value in together.as_dict().items() if name not in ("shape", "dtype")
+    }
+
+
+def test_a_sum_of_several_shapes_and_types():
+    summary = summarise(np.ones(3, "float32")) + summarise(np.ones((2, 2), "float64"))
+    assert (summary.shape, summary.dtype, summary.count) == (None, "mixed", 7)
+    same = summarise(np.ones(3, "float32")) + summarise(np.ones(3, "float32"))
+    assert (same.shape, same.dtype) == ((3,), "float32")
+    with pytest.raises(TypeError):
+        same + 1
+
+
+@given(FINITE, st.floats(0, 1))
+def test_quantiles_are_right_up_to_a_factor_of_two(array, share):
+    found = summarise(array).quantile(share)
+    # Between the neighbours that may be meant: which of them a quantile is, is a matter of convention.
+    ordered = np.sort(array.astype(float))
+    at = share * len(ordered)
+    low, high = ordered[max(math.ceil(at) - 1, 0)], ordered[min(math.ceil(at), len(ordered) - 1)]
+    tiny = 2.0**-27
+    lower = low / 2 if low > tiny else low * 2 - tiny
+    upper = high * 2 if high > tiny else high / 2 + tiny
+    if abs(low) >= 8 or abs(high) >= 8:  # beyond the bins it lies between the bin's bound and the extreme
+        lower, upper = min(lower, float(array.min())), max(upper, float(array.max()))
+    assert lower <= found <= upper
+
+
+def test_the_ends_are_exact():
+    summary = summarise(np.array([-3.7, 0.0, 0.1, 55.5], dtype="float32"))
+    assert (summary.quantile(0), summary.quantile(1)) == (summary.min, summary.max)
+    assert summary.quantile(0.5) == 0.0
+    with pytest.raises(ValueError, match="share from 0 to 1"):
+        summary.quantile(1.5)
+
+
+@pytest.mark.parametrize("array", [np.zeros(0, "float32"), np.array([math.nan]), np.array([math.inf, -math.inf])])
+def test_without_a_finite_number(array):
+    summary = summarise(array)
+    assert summary.count == len(array)
+    for value in (
+        summary.min,
+        summary.max,
+        summary.mean,
+        summary.std,
+        summary.norm,
+        summary.rms,
+        summary.quantile(0.5),
+    ):
+        assert math.isnan(value)
+    assert sum(summary.bins) == 0
+    assert summary == summarise(array)
+    assert (summary + summarise(np.ones(1))).max == 1.0
+
+
+@given(ARRAYS)
+def test_as_plain_data_and_back(array):
+    summary = summarise(array)
+    text = json.dumps(summary.as_dict())
+    back = Summary.from_dict(json.loads(text))
+    assert back == summary
+    assert back.shape == summary.shape
+    assert summary != summarise(np.full(61, 3.0))
