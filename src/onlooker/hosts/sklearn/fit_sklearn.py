@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from onlooker.core.errors import AttachError, DataError
+from onlooker.core.errors import DataError
 from onlooker.hosts.follower import Follower
 from onlooker.views.sklearn import SklearnView
 
@@ -79,7 +79,8 @@ def fit_sklearn(
         The estimator, trained.
 
     Raises:
-        AttachError: a callback is refused, or the estimator has neither of the two.
+        AttachError: a callback is refused.
+        TypeError: the estimator has neither of the two, or an argument is of the wrong kind.
         DataError: the data do not fit together.
         ValueError: a number is out of its range, or the file is not one of a run.
 
@@ -181,18 +182,19 @@ def _find_way(estimator: Any, way: str | None) -> str:
     """Return the way to train an estimator.
 
     Raises:
-        AttachError: it has none, or not the one that was asked for.
+        TypeError: it has none, or not the one that was asked for.
         ValueError: there is no such way.
     """
     name = type(estimator).__name__
     if isinstance(estimator, type):
-        raise AttachError(f"{estimator.__name__} is a class; pass an estimator: {estimator.__name__}()")
+        raise TypeError(f"{estimator.__name__} is a class; pass an estimator: {estimator.__name__}()")
     if way is not None and way not in WAYS:
         raise ValueError(f"way={way!r} must be 'partial_fit' or 'warm_start', or None for the first that there is")
-    has_params = callable(getattr(estimator, "get_params", None))
+    if not callable(getattr(estimator, "get_params", None)):
+        raise TypeError(f"{estimator!r:.60} is no estimator of scikit-learn: a {name} has no get_params")
     found = {
-        "partial_fit": has_params and callable(getattr(estimator, "partial_fit", None)),
-        "warm_start": has_params and "warm_start" in estimator.get_params(deep=False),
+        "partial_fit": callable(getattr(estimator, "partial_fit", None)),
+        "warm_start": "warm_start" in estimator.get_params(deep=False),
     }
     if way is not None and found[way]:
         return way
@@ -210,7 +212,7 @@ def _find_way(estimator: Any, way: str | None) -> str:
         )
     elif hasattr(estimator, "param_grid") or hasattr(estimator, "param_distributions"):
         hint = "search first, then train what was found: fit_sklearn(clone(search.best_estimator_), X, y)"
-    raise AttachError(f"{name} has {looked_for}, so that it cannot be trained in epochs; {hint}")
+    raise TypeError(f"{name} has {looked_for}, so that it cannot be trained in epochs; {hint}")
 
 
 def _held_out(validation: Any, batch_size: int | None, classes: Any) -> Rows:

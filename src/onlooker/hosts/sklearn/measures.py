@@ -61,6 +61,9 @@ class Measures:
         elif "_BaseKMeans" in self._names:
             outputs = prediction = estimator.predict(batch.X)
             values["loss"] = -estimator.score(batch.X) / batch.size
+        elif "BaseMixture" in self._names:
+            outputs = prediction = estimator.predict(batch.X)
+            values["loss"] = -estimator.score(batch.X)
         if self._metrics:
             prediction = estimator.predict(batch.X) if prediction is None else prediction
             values.update({name: metric(y, prediction) for name, metric in self._metrics.items()})

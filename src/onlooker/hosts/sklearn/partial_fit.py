@@ -100,9 +100,9 @@ def find_classes(estimator: Any, y: Any, classes: Any) -> Any:
     """
     name = type(estimator).__name__
     if not is_classifier(estimator):
-        if classes is not None:
+        if classes is not None and not takes(getattr(estimator, "partial_fit", None), "classes"):
             raise DataError(f"classes={classes!r:.60} is for classifiers, and {name} is none; leave it out")
-        return None
+        return classes  # one that hands them on, such as SelectFromModel
     if y is None:
         raise DataError(f"{name} is a classifier and needs labels; pass them as y: fit_sklearn(estimator, X, y)")
     if y.ndim == 2 and y.shape[1] > 1:
@@ -127,10 +127,13 @@ def check_labels(y: Any, classes: Any, what: str, where: str) -> None:
     missing = np.setdiff1d(y, classes)
     if len(missing):
         shown = ", ".join(repr(label) for label in missing[:5].tolist())
-        raise DataError(f"{what} has labels that are not in {where}: {shown}; the classes are {list(classes)!r:.100}")
+        known = np.asarray(classes).tolist()
+        raise DataError(f"{what} has labels that are not in {where}: {shown}; the classes are {known!r:.100}")
 
 
 def takes(function: Any, name: str) -> bool:
     """Say whether a function takes an argument of this name."""
+    if function is None:
+        return False
     parameters = inspect.signature(function).parameters
     return name in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from onlooker.core.errors import AttachError
 from onlooker.hosts.declared.sklearn import WARM_START
 from onlooker.hosts.follower import Follower
 
@@ -38,7 +37,7 @@ class WarmStart:
         classes: all labels, or None for what is no classifier.
 
     Raises:
-        AttachError: the estimator has nothing that can be added to.
+        TypeError: the estimator has nothing that can be added to.
         DataError: a label is missing in `classes`.
     """
 
@@ -55,7 +54,7 @@ class WarmStart:
         self._is_histogram = any(kind.__name__ == "BaseHistGradientBoosting" for kind in type(estimator).__mro__)
         self._size = next((name for name in ("n_estimators", "max_iter") if name in params), "")
         if not self._size:
-            raise AttachError(
+            raise TypeError(
                 f"{type(estimator).__name__} has warm_start, but neither n_estimators nor max_iter, so that there is "
                 f"nothing that an epoch could add"
             )
