@@ -1,0 +1,300 @@
+"""Lightning: an adapter for the trainers of `lightning` and of `pytorch_lightning`, two packages with one code.
+
+Owns how Lightning's hooks become ours. What is common to all foreign trainers is the follower's; what is asked of the
+module and its trainer is the view's, and how what they log is heard is in `views/lightning_logs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from onlooker.views.lightning import LightningView, callback_classes, draw_from, packed_state, unpacked_state
+from onlooker.views.lightning_logs import LoggedValues, bare_name
+
+from .declared.lightning import LIGHTNING
+from .follower import Follower, warn_of_number
+
+EPOCH_ENDS = ("on_epoch_end", "on_train_end")
+TRAIN_ENDS, TEST_ENDS = ("on_train_batch_end", *EPOCH_ENDS), ("on_test_batch_end", "on_test_end", *EPOCH_ENDS)
+"""The hooks whose logs have values of train batches, and of test batches."""
+
+
+callback_classes()  # so that this file cannot be imported without either
+
+
+def for_lightning(*callbacks: Any) -> Any:
+    """Return callbacks of Onlooker's as one callback for Lightning's trainer, of either package.
+
+    They take part in `fit`, `validate`, `test` and `predict`, and their states are kept in Lightning's checkpoints. It
+    may stand beside Lightning's own callbacks, and there may be several in one trainer.
+
+    Args:
+        *callbacks: in the order in which they are called.
+
+    Raises:
+        AttachError: one of them is refused; the message says which and why.
+
+    Example:
+        ```python
+        trainer = lightning.Trainer(max_epochs=3, callbacks=[ol.for_lightning(Watch(), ol.callbacks.Progress())])
+        trainer.fit(module, loader)
+        ```
+    """
+    return _adapter_class(callback_classes())(callbacks)
+
+
+@cache
+def _adapter_class(classes: tuple[type, ...]) -> type[_Adapter]:
+    return type("Onlooker", (_Adapter, *classes), {"__module__": __name__, "__doc__": _Adapter.__doc__})
+
+
+class _Adapter:
+    """Onlooker's callbacks, as one of Lightning's."""
+
+    _view: LightningView
+
+    def __init__(self, callbacks: tuple[Any, ...]) -> None:
+        super().__init__()
+        self._follower = Follower(callbacks, LIGHTNING)
+        self._state_key = f"onlooker {id(self)}"  # until there is a trainer in which it has a place
+        self._loaded: dict[str, Any] | None = None
+        self._has_begun = self._is_in_stage = False
+        self._logged = LoggedValues(self._hear)
+        self._forwarded: Any = None
+        self._undo: list[Callable[[], None]] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return for_lightning, self._follower.callbacks
+
+    # What surrounds the stages.
+
+    @property
+    def state_key(self) -> str:
+        """The name of the state in a checkpoint: by the place among its like in the trainer."""
+        return self._state_key
+
+    def setup(self, trainer: Any, module: Any, stage: str) -> None:
+        """Find the place in this trainer. Comes before checkpoints are read or written."""
+        place = [one for one in trainer.callbacks if isinstance(one, _Adapter)].index(self) + 1
+        self._state_key = "onlooker" if place == 1 else f"onlooker#{place}"
+        self._loaded, self._has_begun, self._is_in_stage = None, False, False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        if "run" not in vars(self._follower):
+            return {}
+        run = self._follower.run
+        # Lightning goes on within an epoch, where others begin it again.
+        return packed_state({**self._follower.state_dict(), "step": run.step}, run.world_size == 1)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what a checkpoint has kept; only a training makes use of it."""
+        self._loaded = state
+
+    def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+        """Let an epoch that had only just begun when it was saved begin again."""
+        LightningView.begin_epoch_again(checkpoint)
+
+    def on_fit_start(self, trainer: Any, module: Any) -> None:
+        """Draw as the saved run would have, before loaders are asked for their order."""
+        if self._loaded is not None and trainer.world_size == 1:
+            draw_from(self._loaded)
+
+    def on_fit_end(self, trainer: Any, module: Any) -> None:
+        """Begin and end the run where there was nothing to train: Lightning then leaves its train hooks out."""
+        if not self._has_begun:
+            self.on_train_start(trainer, module)
+            self.on_train_end(trainer, module)
+
+    def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+        """Close what is open. It may be an error that one of ours has raised: then all is closed already."""
+        try:
+            self._follower.cut_off(exception)
+        finally:
+            self._let_go()
+
+    # Training.
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        """Begin the run."""
+        self._has_begun = True
+        if self._loaded is not None:
+            self._follower.load_state_dict(unpacked_state(self._loaded))
+        self._begin(trainer, module)
+        self._follower.run.first_epoch = trainer.current_epoch
+        self._follower.open("train")
+        self._stop_if_asked(trainer)
+
+    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
+        """Begin an epoch."""
+        self._be_in_epoch(trainer)
+        self._stop_if_asked(trainer)
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        """Begin a batch."""
+        self._be_in_epoch(trainer)
+        self._logged.begin_batch()
+        self._forwarded, self._updates = None, trainer.global_step
+        self._follower.begin_batch("train_batch", batch_idx, batch)
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """End a batch, with what its step has logged and returned."""
+        follower = self._follower
+        if self._wants_train:
+            self._log_batch(str)
+            loss = outputs.get("loss") if isinstance(outputs, Mapping) else None
+            if loss is not None:
+                parts = trainer.accumulate_grad_batches if module.automatic_optimization else 1
+                follower.log({"loss": loss if parts == 1 else loss * parts})
+        self._see_outputs(outputs)
+        follower.end_batch(follower.run.step + (trainer.global_step > self._updates))
+        self._stop_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        """End an epoch, with Lightning's own values where it has them."""
+        self._be_in_epoch(trainer)
+        self._follower.end_batch()  # one whose step the module has left out
+        self._follower.log(self._stage_values(trainer, str, is_training=True))
+        self._follower.close("epoch")
+        self._stop_if_asked(trainer)
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        """End the run."""
+        try:
+            self._follower.finish(stopped=self._view.who_stopped())
+        finally:
+            self._let_go()
+
+    # Evaluation and prediction, within a training or alone.
+
+    def on_validation_start(self, trainer: Any, module: Any) -> None:
+        """Begin a test stage; the trial run before a training is none."""
+        if not trainer.sanity_checking:
+            self._begin_stage(trainer, module, "test", trainer.num_val_batches)
+
+    def on_test_start(self, trainer: Any, module: Any) -> None:
+        """Begin a test stage."""
+        self._begin_stage(trainer, module, "test", trainer.num_test_batches)
+
+    def on_predict_start(self, trainer: Any, module: Any) -> None:
+        """Begin a prediction."""
+        self._begin_stage(trainer, module, "predict", trainer.num_predict_batches)
+
+    def on_validation_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int, _: int = 0) -> None:
+        """Begin a batch of a stage. Lightning counts anew in each loader, we go on."""
+        if self._is_in_stage:
+            self._logged.begin_batch()
+            self._forwarded = None
+            self._follower.begin_batch(f"{self._stage}_batch", self._index, batch)
+            self._index += 1
+
+    def on_validation_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, *_: int) -> None:
+        """End a batch of a stage. The loss of a test is what was logged as such, or else what the step returns."""
+        if not self._is_in_stage:
+            return
+        if self._stage == "predict":
+            self._follower.run.outputs = outputs
+        else:
+            if self._wants_test:
+                loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+                if "loss" not in self._log_batch(bare_name) and getattr(loss, "numel", int)() == 1:
+                    self._follower.log({"loss": loss})
+            self._see_outputs(outputs)
+        self._follower.end_batch()
+        self._stop_stage_if_asked(trainer)
+
+    def on_validation_end(self, trainer: Any, module: Any) -> None:
+        """End a stage, with Lightning's own values where it has them; one that stands alone is a run of its own."""
+        if not self._is_in_stage:
+            return
+        if self._stage == "test":
+            self._follower.log_means(self._stage_values(trainer, bare_name, is_training=False))
+        self._is_in_stage = False
+        self._follower.close(self._stage)
+        if trainer.state.fn == "fit":
+            self._stop_if_asked(trainer)
+        else:
+            self._follower.finish()
+            self._let_go()
+
+    on_test_batch_start = on_predict_batch_start = on_validation_batch_start
+    on_test_batch_end = on_predict_batch_end = on_validation_batch_end
+    on_test_end = on_predict_end = on_validation_end
+
+    def _begin(self, trainer: Any, module: Any) -> None:
+        """Begin a run, and let nothing be begun within it that would break it."""
+        follower = self._follower
+        self._view = LightningView(trainer, module)
+        follower.start(self._view, self._view.params())
+        self._wants_train, self._wants_test = (any(map(follower.listens, ends)) for ends in (TRAIN_ENDS, TEST_ENDS))
+        self._undo.append(self._view.refuse_nested())
+        if any("outputs" in callback.needs for callback in follower.callbacks):
+            self._undo.append(module.register_forward_hook(self._see_forward).remove)
+
+    def _let_go(self) -> None:
+        """Leave no trace on the trainer and the module."""
+        self._is_in_stage, self._loaded = False, None
+        self._logged.let_go()
+        while self._undo:
+            self._undo.pop()()
+
+    def _be_in_epoch(self, trainer: Any) -> None:
+        """Begin an epoch, also where Lightning says nothing, since it goes on in the middle of one."""
+        if "epoch" not in self._follower.scopes.names:
+            self._logged.listen(trainer._results)
+            self._follower.open("epoch", trainer.current_epoch)
+
+    def _begin_stage(self, trainer: Any, module: Any, stage: str, counts: list[float]) -> None:
+        if trainer.state.fn == "fit":
+            self._be_in_epoch(trainer)
+        else:
+            self._begin(trainer, module)
+        self._is_in_stage, self._stage, self._index = True, stage, 0
+        self._logged.listen(trainer._results)
+        count = sum(counts)
+        self._follower.run.batch_count = None if count == float("inf") else int(count)
+        self._follower.open(stage)
+        self._stop_stage_if_asked(trainer)
+
+    def _stop_if_asked(self, trainer: Any) -> None:
+        if self._follower.is_stopping():
+            trainer.should_stop = True
+
+    def _stop_stage_if_asked(self, trainer: Any) -> None:
+        """Stop a stage that stands alone. Several processes could not agree: their loaders may differ in length."""
+        if trainer.state.fn != "fit":
+            run = self._follower.run
+            if run.is_stop_requested or (run.world_size == 1 and self._follower.is_stopping()):
+                self._view.end_stage()
+
+    # What is logged and returned.
+
+    def _hear(self, name: str, value: Any) -> bool:
+        self._follower.run.native_logs[name] = value
+        return not self._follower.is_in_hook
+
+    def _log_batch(self, rename: Callable[[str], str]) -> set[str]:
+        """Log what was logged in the batch at hand; return under which names."""
+        names = set()
+        for own, number, weight in self._logged.of_batch():
+            if number.numel() == 1:
+                names.add(rename(own))
+                self._follower.log({rename(own): number}, weight)
+            else:
+                warn_of_number(own, number)
+        return names
+
+    def _stage_values(self, trainer: Any, rename: Callable[[str], str], is_training: bool) -> dict[str, Any]:
+        """Return Lightning's own values for the end of an epoch or stage."""
+        metrics = trainer.callback_metrics
+        self._follower.run.native_logs.update(metrics)
+        return {rename(name): value for name, value in self._logged.of_stage(metrics, is_training).items()}
+
+    def _see_outputs(self, returned: Any) -> None:
+        outputs = returned.get("outputs") if isinstance(returned, Mapping) else None
+        self._follower.run.outputs = self._forwarded if outputs is None else outputs
+
+    def _see_forward(self, module: Any, given: Any, outputs: Any) -> None:
+        self._forwarded = self._forwarded if self._follower.is_in_hook else outputs
