@@ -11,6 +11,7 @@ from tests.contract.torch_hosts import KerasCallbackInLoop, LoopHost, TrainerHos
 
 from onlooker.hosts.declared.keras import KERAS_TORCH
 from onlooker.hosts.declared.lightgbm import LIGHTGBM
+from onlooker.hosts.declared.lightning import LIGHTNING
 from onlooker.hosts.declared.sklearn import PARTIAL_FIT, WARM_START
 from onlooker.hosts.declared.xgboost import XGBOOST
 
@@ -45,6 +46,7 @@ HOSTS = (
     TrainerHost,
     find_row("keras_host", "KerasHost", KERAS_TORCH),
     find_row("lightgbm_host", "LightGBMHost", LIGHTGBM),
+    find_row("lightning_host", "LightningHost", LIGHTNING),
     find_row("sklearn_host", "PartialFitHost", PARTIAL_FIT),
     find_row("sklearn_host", "WarmStartHost", WARM_START),
     find_row("xgboost_host", "XGBoostHost", XGBOOST),
