@@ -10,16 +10,56 @@ import sys
 from importlib import import_module
 
 from onlooker.core.errors import LookError
+from onlooker.core.summary import Summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
-
-    from onlooker.core.summary import Summary
 
 _FILES = {"torch": "torch", "jax": "jax", "jaxlib": "jax", "numpy": "numpy", "keras": "keras"}
 """By the root module of a tensor's class, the file here that knows it."""
+
+
+class Look:
+    """Looks at tensors as they come by, and fetches all numbers together: one transfer for each device.
+
+    A tensor may be changed, or let go, as soon as it was added.
+
+    Example:
+        >>> import numpy
+        >>> look = Look()
+        >>> look.add("weights", numpy.ones(3))
+        >>> look.fetch()["weights"].mean
+        1.0
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[Any, Any] = {}
+
+    def add(self, key: Any, tensor: Any) -> None:
+        """Look at a tensor. Nothing is waited for.
+
+        Args:
+            key: under which its summary will be found; of two with the same, the last counts.
+            tensor: of PyTorch, JAX or NumPy, or a Keras variable.
+
+        Raises:
+            LookError: it is no tensor of numbers, or of a kind that cannot be summarised.
+        """
+        begin = _begins.get(type(tensor)) or find_begin(tensor)
+        self._found[key] = begin(key, tensor)
+
+    def fetch(self) -> dict[Any, Summary]:
+        """Return what the tensors looked like, by key, in the order in which they were added."""
+        waiting: dict[str, list[Any]] = {}
+        for key, found in self._found.items():
+            if not isinstance(found, Summary):
+                waiting.setdefault(type(found).__module__, []).append(key)
+        for module, keys in waiting.items():
+            summaries = sys.modules[module].finish([self._found[key] for key in keys])
+            self._found.update(zip(keys, summaries, strict=True))
+        return self._found
 
 
 def summarise(tensor: Any) -> Summary:
@@ -36,29 +76,38 @@ def summarise(tensor: Any) -> Summary:
         >>> summarise(numpy.zeros((2, 3)))
         <Summary of 2×3 float64: 0 to 0, mean 0 ± 0, norm 0, 100% zero>
     """
-    return summarise_all({"": tensor})[""]
+    look = Look()
+    look.add("", tensor)
+    return look.fetch()[""]
 
 
-def summarise_all(tensors: Mapping[str, Any]) -> dict[str, Summary]:
+def summarise_all(tensors: Mapping[Any, Any]) -> dict[Any, Summary]:
     """Return what several tensors look like, by name. Of those on one device, all numbers come in one transfer.
 
     Raises:
         LookError: one is no tensor of numbers, or of a kind that cannot be summarised.
     """
-    by_file: dict[str, dict[str, Any]] = {}
+    look = Look()
     for name, tensor in tensors.items():
-        by_file.setdefault(_file_of(tensor), {})[name] = tensor
-    found: dict[str, Summary] = {}
-    for file, some in by_file.items():
-        found |= import_module(f"{__name__}.{file}").summarise_all(some)
-    return {name: found[name] for name in tensors}
+        look.add(name, tensor)
+    return look.fetch()
 
 
-def _file_of(tensor: Any) -> str:
-    for kind in type(tensor).__mro__:
-        root = kind.__module__.partition(".")[0]
+_begins: dict[type, Callable[[Any, Any], Any]] = {}
+
+
+def find_begin(tensor: Any) -> Callable[[Any, Any], Any]:
+    """Return what looks at tensors of this type, and remember it."""
+    kind = type(tensor)
+    for base in kind.__mro__:
+        root = base.__module__.partition(".")[0]
         if root in _FILES and root in sys.modules:
-            return _FILES[root]
-    if isinstance(tensor, int | float | complex | list | tuple):
-        return "numpy"
-    raise LookError(f"{tensor!r:.60} is a {type(tensor).__qualname__}; expected a tensor of PyTorch, JAX or NumPy")
+            file = _FILES[root]
+            break
+    else:
+        if not isinstance(tensor, int | float | complex | list | tuple):
+            raise LookError(f"{tensor!r:.60} is a {kind.__qualname__}; expected a tensor of PyTorch, JAX or NumPy")
+        file = "numpy"
+    begin: Callable[[Any, Any], Any] = import_module(f"{__name__}.{file}").begin
+    _begins[kind] = begin
+    return begin

@@ -20,28 +20,35 @@ from .numpy import summarise_array
 _HALF = BINS // 2
 
 
-def summarise_all(tensors: Mapping[str, Any]) -> dict[str, Summary]:
-    """Return what arrays look like, by name.
+class Row:
+    """The numbers of one array, still on its device."""
+
+    def __init__(self, numbers: Mapping[str, Any], shape: tuple[int, ...], dtype: str) -> None:
+        self.numbers, self.shape, self.dtype = numbers, shape, dtype
+
+
+def begin(key: Any, array: Any) -> Summary | Row:
+    """Return what an array looks like, or, on a device, the numbers from which it will be told.
 
     Raises:
-        LookError: one holds no numbers, as keys of a random generator do, or is a tracer within a compiled function.
+        LookError: it holds no numbers, as keys of a random generator do, is a tracer within a compiled function, or was
+            donated to one.
     """
-    found: dict[str, Summary] = {}
-    elsewhere: dict[str, Any] = {}
-    for name, array in tensors.items():
-        if isinstance(array, jax.core.Tracer):
-            raise LookError(f"{name!r} is a tracer: within a compiled function there are no numbers yet to look at")
-        if jnp.issubdtype(array.dtype, jax.dtypes.extended):
-            raise LookError(f"{name!r} holds keys of a random generator, not numbers")
-        if all(device.platform == "cpu" for device in array.devices()):
-            found[name] = summarise_array(np.asarray(array), str(array.dtype))
-        else:
-            elsewhere[name] = array
-    rows = jax.device_get({name: _row(array) for name, array in elsewhere.items()})
-    for name, row in rows.items():
-        array = elsewhere[name]
-        found[name] = _of_row(row, tuple(array.shape), str(array.dtype))
-    return found
+    if isinstance(array, jax.core.Tracer):
+        raise LookError(f"{key!r} is a tracer: within a compiled function there are no numbers yet to look at")
+    if jnp.issubdtype(array.dtype, jax.dtypes.extended):
+        raise LookError(f"{key!r} holds keys of a random generator, not numbers")
+    if array.is_deleted():
+        raise LookError(f"{key!r} was donated to a compiled function, and its memory is gone")
+    if all(device.platform == "cpu" for device in array.devices()):
+        return summarise_array(np.asarray(array), str(array.dtype))
+    return Row(_row(array), tuple(array.shape), str(array.dtype))
+
+
+def finish(rows: list[Row]) -> list[Summary]:
+    """Fetch the numbers of several arrays, in one transfer."""
+    fetched = jax.device_get([row.numbers for row in rows])
+    return [_of_row(numbers, row.shape, row.dtype) for numbers, row in zip(fetched, rows, strict=True)]
 
 
 @jax.jit

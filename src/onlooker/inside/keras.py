@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from onlooker.core.summary import Summary
-
-from . import summarise_all as summarise_tensors
+from . import find_begin
 
 
-def summarise_all(tensors: Mapping[str, Any]) -> dict[str, Summary]:
-    """Return what variables look like, by name.
+def begin(key: Any, variable: Any) -> Any:
+    """Return what a variable's tensor looks like, or the numbers from which it will be told.
 
     Raises:
-        LookError: one holds no numbers.
+        LookError: it holds no numbers.
     """
-    return summarise_tensors({name: variable.value for name, variable in tensors.items()})
+    tensor = variable.value
+    return find_begin(tensor)(key, tensor)

@@ -6,7 +6,7 @@ compiled where Numba is installed (`kernel`), and otherwise NumPy's, with the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,13 @@ _FLOAT32 = np.dtype(np.float32)
 _pass: Pass | None = None
 
 
-def summarise_all(tensors: Mapping[str, Any]) -> dict[str, Summary]:
-    """Return what arrays look like, by name.
+def begin(key: Any, tensor: Any) -> Summary:
+    """Return what an array looks like.
 
     Raises:
-        LookError: one holds no numbers.
+        LookError: it holds no numbers.
     """
-    return {name: summarise_array(np.asarray(tensor)) for name, tensor in tensors.items()}
+    return summarise_array(np.asarray(tensor))
 
 
 def summarise_array(array: Any, dtype: str = "") -> Summary:

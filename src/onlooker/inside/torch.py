@@ -6,7 +6,6 @@ numbers of all tensors are put together and fetched in one transfer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -23,33 +22,55 @@ _SMALL = tuple(
 )
 """Those that float32 holds exactly."""
 
+_NAMES = {torch.float32: "float32"}
 _HALF = BINS // 2
 
 
-def summarise_all(tensors: Mapping[str, Any]) -> dict[str, Summary]:
-    """Return what tensors look like, by name. Of a distributed tensor it is this process's part.
+class Row:
+    """The numbers of one tensor, still on its device."""
+
+    def __init__(self, numbers: torch.Tensor, shape: tuple[int, ...], dtype: str) -> None:
+        self.numbers, self.shape, self.dtype = numbers, shape, dtype
+
+
+def begin(key: Any, tensor: torch.Tensor) -> Summary | Row:
+    """Return what a tensor looks like, or, on a device, the numbers from which it will be told.
+
+    Of a distributed tensor it is this process's part.
 
     Raises:
-        LookError: one is of a kind that cannot be looked at, such as one without memory.
+        LookError: it is of a kind that cannot be looked at, such as one without memory.
     """
-    found: dict[str, Summary] = {}
-    elsewhere: dict[str, tuple[torch.Tensor, str]] = {}
-    for name, tensor in tensors.items():
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        dense = _dense(tensor.detach(), name)
-        if dense.is_cpu:
-            found[name] = summarise_array(dense.numpy(), dtype)
-        else:
-            elsewhere[name] = dense, dtype
-    return found | _summarise_on_devices(elsewhere) if elsewhere else found
+    dense = tensor.detach()
+    dtype = _NAMES.get(tensor.dtype) or str(tensor.dtype).removeprefix("torch.")
+    is_plain = dense.dtype is torch.float32 and type(dense) is torch.Tensor and dense.layout is torch.strided
+    if not is_plain or dense.is_neg():
+        dense = _dense(dense)
+    if dense.is_cpu:
+        return summarise_array(dense.numpy(), dtype)
+    if dense.is_meta:
+        raise LookError(f"the tensor {key!r} has no memory (device 'meta'), so there is nothing to look at")
+    with torch.no_grad():
+        return Row(_row(dense), tuple(dense.shape), dtype)
 
 
-def _dense(tensor: Any, name: str) -> torch.Tensor:
+def finish(rows: list[Row]) -> list[Summary]:
+    """Fetch the numbers of several tensors, in one transfer for each device."""
+    by_device: dict[torch.device, list[int]] = {}
+    for place, row in enumerate(rows):
+        by_device.setdefault(row.numbers.device, []).append(place)
+    found: dict[int, Summary] = {}
+    for places in by_device.values():
+        fetched = torch.stack([rows[place].numbers for place in places]).cpu().tolist()
+        for place, numbers in zip(places, fetched, strict=True):
+            found[place] = _of_row(numbers, rows[place].shape, rows[place].dtype)
+    return [found[place] for place in range(len(rows))]
+
+
+def _dense(tensor: Any) -> torch.Tensor:
     """Return a tensor as a plain one of floats or integers."""
     if hasattr(tensor, "to_local"):  # a distributed tensor: the part that is here
         tensor = tensor.to_local()
-    if tensor.is_meta:
-        raise LookError(f"the tensor {name!r} has no memory (device 'meta'), so there is nothing to look at")
     if tensor.is_quantized:
         tensor = tensor.dequantize()
     if tensor.layout is not torch.strided:
@@ -58,22 +79,8 @@ def _dense(tensor: Any, name: str) -> torch.Tensor:
         tensor = tensor.abs()
     if tensor.dtype in _SMALL:
         tensor = tensor.to(torch.float32)
-    dense: torch.Tensor = tensor.resolve_neg() if tensor.is_neg() else tensor
-    return dense
-
-
-def _summarise_on_devices(tensors: Mapping[str, tuple[torch.Tensor, str]]) -> dict[str, Summary]:
-    by_device: dict[torch.device, list[str]] = {}
-    for name, (tensor, _) in tensors.items():
-        by_device.setdefault(tensor.device, []).append(name)
-    found = {}
-    for names in by_device.values():
-        with torch.no_grad():
-            rows = torch.stack([_row(tensors[name][0]) for name in names]).cpu().tolist()
-        for name, row in zip(names, rows, strict=True):
-            tensor, dtype = tensors[name]
-            found[name] = _of_row(row, tuple(tensor.shape), dtype)
-    return found
+    plain: torch.Tensor = tensor.resolve_neg() if tensor.is_neg() else tensor
+    return plain
 
 
 def _row(tensor: torch.Tensor) -> torch.Tensor:

@@ -16,8 +16,8 @@ from hypothesis.extra import numpy as arrays
 
 import onlooker.inside.numpy as of_numpy
 from onlooker.core.errors import LookError
+from onlooker.inside import Look, summarise, summarise_all
 from onlooker.inside import jax as of_jax
-from onlooker.inside import summarise, summarise_all
 from onlooker.inside import torch as of_torch
 from onlooker.inside.kernel import compiled_pass
 
@@ -130,7 +130,9 @@ def test_every_kind_of_tensor(tensor, expected):
 def test_the_pass_on_a_device(array):
     """The way of an accelerator, on the CPU: the same numbers, as far as its sums are in float32."""
     expected = summarise(array)
-    of_device = of_torch._summarise_on_devices({"a": (torch.from_numpy(array.copy()), "float32")})["a"]
+    (of_device,) = of_torch.finish(
+        [of_torch.Row(of_torch._row(torch.from_numpy(array.copy())), array.shape, "float32")]
+    )
     in_jax = (
         of_jax._of_row(jax.device_get(of_jax._row(jnp.asarray(array))), array.shape, "float32") if len(array) else None
     )
@@ -211,3 +213,47 @@ def test_it_loads_only_what_it_is_given():
 def test_nan_is_told_apart_from_infinite():
     summary = summarise(torch.tensor([math.nan, math.inf, -math.inf, math.nan, math.nan, 1.0]))
     assert (summary.nan, summary.inf, summary.finite, summary.max) == (3, 2, 1, 1.0)
+
+
+class OnDevice(torch.Tensor):
+    """A tensor that says it is on a device, and counts how often its numbers are fetched."""
+
+    fetched = 0
+
+    @property
+    def is_cpu(self):
+        return False
+
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), named=None):
+        if function in (torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.numpy):
+            OnDevice.fetched += 1
+        return super().__torch_function__(function, types, arguments, named or {})
+
+
+def test_numbers_on_a_device_are_fetched_once_for_all_and_not_before():
+    look = Look()
+    tensors = {name: torch.randn(5).as_subclass(OnDevice) for name in "abc"}
+    OnDevice.fetched = 0
+    for name, tensor in tensors.items():
+        look._found[name] = of_torch.Row(of_torch._row(tensor), (5,), "float32")
+        tensor.zero_()  # the tensor is the training's again
+    assert OnDevice.fetched == 0
+    found = look.fetch()
+    assert OnDevice.fetched <= 2, "to the CPU, and from there into Python"
+    assert all(summary.std > 0 for summary in found.values())
+
+
+def test_a_look_keeps_what_was_there_when_it_was_added():
+    look, tensor = Look(), torch.ones(3)
+    look.add("a", tensor)
+    tensor.zero_()
+    look.add(("b", 1), jnp.full(2, 5.0))
+    assert {key: summary.max for key, summary in look.fetch().items()} == {"a": 1.0, ("b", 1): 5.0}
+
+
+def test_an_array_that_was_donated():
+    array = jnp.ones(3)
+    array.delete()
+    with pytest.raises(LookError, match="was donated"):
+        summarise(array)
