@@ -1,8 +1,8 @@
 """A look at the model that a `transformers.Trainer` trains, with the trainer's own optimizer and checkpoints.
 
-Owns rates that hold although a schedule overwrites them, gradients that outlast the trainer's `zero_grad`, outputs where
-they are asked for, and folders of `run.save` from which the trainer can resume. Transformers is not imported: all of it
-is asked of the trainer.
+Owns rates that hold although a schedule overwrites them, gradients that outlast the trainer's `zero_grad`, outputs
+where they are asked for, and folders of `run.save` from which the trainer can resume. Transformers is not imported: all
+of it is asked of the trainer.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _is_exportable(callback: Any) -> bool:
 
 
 def _without_loss(returned: Any) -> Any:
-    """Return what a model has returned, detached, as the trainer hands it on: without the loss, and one alone as it is."""
+    """Return what a model has returned, detached, as the trainer hands it on: without the loss, one alone as it is."""
     if isinstance(returned, Mapping):
         parts = [value for name, value in returned.items() if name not in ("loss", "past_key_values", "mems")]
     elif isinstance(returned, tuple | list):

@@ -28,8 +28,8 @@ TRANSFORMERS = Declaration(
             "several processes the means are over this process's batches"
         ),
         "batch_logs": native(
-            "the loss of each micro-batch, as its own mean: what the trainer scales for gradient accumulation is scaled "
-            "back; and what you log by trainer.log within a step"
+            "the loss of each micro-batch, as its own mean: what the trainer scales for gradient accumulation is "
+            "scaled back; and what you log by trainer.log within a step"
         ),
         "inputs": native("by name, without the labels, which are run.targets; one alone is given itself"),
         "outputs": emulated(
@@ -38,16 +38,17 @@ TRANSFORMERS = Declaration(
         ),
         "step": native("state.global_step: with gradient accumulation it lags the batches"),
         "stop": emulated(
-            "by control.should_training_stop: a stop from on_train_begin or on_epoch_begin still runs one batch, and the "
-            "evaluation at the epoch's end always runs. evaluate() and predict() alone cannot be stopped: the trainer "
-            "goes on, without batch hooks of ours"
+            "by control.should_training_stop: a stop from on_train_begin or on_epoch_begin still runs one batch, and "
+            "the evaluation at the epoch's end always runs. evaluate() and predict() alone cannot be stopped: the "
+            "trainer goes on, without batch hooks of ours"
         ),
         "closing": native(
-            "errors and Ctrl-C anywhere in train, evaluate and predict are seen; but not where the adapter was added by "
-            "trainer.add_callback, until its first training has begun"
+            "errors and Ctrl-C anywhere in train, evaluate and predict are seen; where the adapter was added by "
+            "trainer.add_callback, in its first training only those in steps and evaluations"
         ),
         "silent_stages": native(
-            "trainer.evaluate() from a hook of ours also leaves no trace on model and random states"
+            "trainer.evaluate() from a hook of ours also leaves no trace on the model and on random states; the "
+            "trainer's own log_history has it"
         ),
         "set_learning_rate": native(
             "a rate that is set holds until the training ends, whatever the schedule says; after scale_learning_rate "
@@ -59,7 +60,7 @@ TRANSFORMERS = Declaration(
             "it. Between the micro-batches of one update it goes on from the update's beginning"
         ),
         "state": native(
-            "in the trainer's own checkpoints, in a file beside trainer_state.json, and also in the middle of an epoch; "
+            "in the trainer's own checkpoints, in a file beside trainer_state.json, also in the middle of an epoch; "
             "restore_callback_states_from_checkpoint is not needed"
         ),
         "processes": native("a stop is agreed on after each update, and at each epoch's end"),

@@ -27,7 +27,7 @@ class Resumption:
     Attributes:
         state: what was saved of ours; None where the training does not go on from a checkpoint.
         first_epoch: the first epoch of which callbacks hear.
-        has_lost_end: whether the checkpoint was written after the last batch of an epoch and before its end. The trainer
+        has_lost_end: whether the checkpoint was written between the last batch of an epoch and its end. The trainer
             takes it for done, so its end comes at once, without an evaluation.
     """
 

@@ -22,7 +22,7 @@ def length_of(loader: Any) -> int | None:
 
 
 def inputs_and_targets(trainer: Any, batch: Any) -> Any:
-    """Return what a loader gave as a pair: the inputs by name, or the one where there is only one; the same of labels."""
+    """Return what a loader gave as a pair: the inputs by name, or the one where it is alone; the same of labels."""
     if not isinstance(batch, Mapping):
         return batch
     labels = [name for name in trainer.label_names if name in batch]
@@ -51,7 +51,7 @@ def loss_of_batch(trainer: Any, loss: Any, inputs: Any, items: Any) -> Any:
 
 
 def our_prefix(prefix: str) -> str:
-    """Return under what our logs of an epoch have what the trainer has under a prefix: `eval` is `val`, as everywhere."""
+    """Return the prefix in our logs for one of the trainer's: its `eval` is `val`, as everywhere."""
     return f"val{prefix[4:]}" if prefix == "eval" or prefix.startswith("eval_") else prefix
 
 

@@ -137,9 +137,12 @@ class Wraps:
                 for adapter in self._still_there():
                     if adapter.follower.is_in_hook:  # a callback of ours evaluates: nothing must show of it
                         kept.enter_context(adapter.follower.run.observing())
-                    elif not is_silent and adapter.takes_part_in(self.trainer):
-                        if adapter.stages.begin(stage, dataloader, prefix):
-                            told.append(adapter)
+                    elif (
+                        not is_silent
+                        and adapter.takes_part_in(self.trainer)
+                        and adapter.stages.begin(stage, dataloader, prefix)
+                    ):
+                        told.append(adapter)
                 if told:
                     self._wrap("prediction_step", self._predict)
                 output = self._originals["evaluation_loop"](dataloader, description, *given, **named)
