@@ -99,6 +99,7 @@ class Follower:
         self.listens = dispatcher.listens
         self._flags = StopFlags(run)
         self._flags.clear()
+        self._is_alone = run.world_size == 1
         self._agreement.prepare(run.world_size)
         run.save_extra = self.state_dict
         if self._resumed is not None:
@@ -206,7 +207,7 @@ class Follower:
         run = self.run
         if not run.is_stop_requested:
             self._flags.is_up()
-        if run.world_size > 1:
+        if not self._is_alone:
             self._agreement.settle(run)
         return run.is_stop_requested
 

@@ -28,7 +28,8 @@ from .declared.xgboost import XGBOOST
 from .follower import Follower
 from .round_names import Metrics, RoundNames
 
-_READ_LOGS = ("on_test_begin", "on_test_end", "on_epoch_end", "on_train_end")
+_IN_ROUNDS = ("on_epoch_begin", "on_test_begin", "on_test_end", "on_epoch_end", "on_train_end")
+"""The hooks of a round, or that get what was logged in the last one."""
 
 
 def for_xgboost(
@@ -90,7 +91,7 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]
         if self._follower.is_in_hook:
             raise AttachError(f"{self!r} is in a training that is under way; call for_xgboost once more for another")
         self._call = _Call(sys._getframe(1))
-        self._call.watch(self._guarded)
+        self._call.watch(self._failed)
         self._is_begun = self._is_round_open = False
         return model
 
@@ -102,8 +103,11 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]
         run.native_logs = evals_log
         if follower.is_stopping():
             return True
-        follower.open("epoch", run.first_epoch + epoch)
-        return follower.is_stopping()
+        if self._is_heard:
+            follower.open("epoch", run.first_epoch + epoch)
+            return follower.is_stopping()
+        run.epoch, run.is_epoch_complete = run.first_epoch + epoch, False
+        return False
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """End the epoch, with what was evaluated."""
@@ -140,51 +144,43 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]
             follower.load_state_dict(_saved(str(self._resume), rounds))
         run = follower.start(view, {"epochs": None if call.rounds is None else rounds + call.rounds, "steps": 1})
         run.first_epoch = run.step = rounds
-        self._is_read = any(follower.listens(hook) for hook in _READ_LOGS)
+        self._is_heard = any(follower.listens(hook) for hook in _IN_ROUNDS)
         self._watched = model
-        _watch_updates(model, self._guarded, self._updated)
+        _watch_updates(model, self)
         follower.open("train")
-
-    def _updated(self) -> None:
-        if not self._follower.is_in_hook:
-            self._is_round_open = True
 
     def _end_round(self, evals_log: Any) -> None:
         self._is_round_open = False
-        follower = self._follower
-        follower.run.native_logs = evals_log
-        follower.run.step += 1
-        if self._is_read:
-            try:
-                values, validation = _values(self._names, evals_log, self._call.training)
-                follower.log(values)
-            except BaseException as error:
-                follower.cut_off(error)
-                raise
-            if validation:
-                follower.open("test")
-                follower.log_means(validation)
-                follower.close("test")
+        follower, run = self._follower, self._follower.run
+        run.native_logs = evals_log
+        run.step += 1
+        if not self._is_heard:
+            run.is_epoch_complete = True
+            return
+        try:
+            values, validation = _values(self._names, evals_log, self._call.training)
+            follower.log(values)
+        except BaseException as error:
+            self._failed(error)
+            raise
+        if validation:
+            follower.open("test")
+            follower.log_means(validation)
+            follower.close("test")
         follower.close("epoch")
 
-    def _guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that closes what is open when something is raised in it."""
-        inner = self._follower.guarded(function)
-
-        def call(*given: Any, **named: Any) -> Any:
-            try:
-                return inner(*given, **named)
-            except BaseException:
-                if not self._follower.is_live:
-                    self._let_go()
-                raise
-
-        return call
+    def _failed(self, error: BaseException) -> None:
+        """Close what is open, since something has been raised that is about to end the training."""
+        self._follower.cut_off(error)
+        if not self._follower.is_live:
+            self._let_go()
 
     def _let_go(self) -> None:
+        """Give the model its own class back, and take away the flag that may have stopped it."""
         model, self._watched = self._watched, None
         if model is not None:
-            _unwatch_updates(model)
+            model.__class__ = _plain_kind(type(model))
+            model.__dict__.pop("stop_training", None)
 
 
 class _Call:
@@ -212,16 +208,19 @@ class _Call:
         self.training: str | None = next((name for data, name in evaluated if data is known.get("dtrain")), None)
         self._is_broken_off = False
 
-    def watch(self, guarded: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        """Have errors in all callbacks and in the evaluation guarded, and take note when one of them stops it."""
-        if self.container is None:
-            return
-        for name in ("before_iteration", "after_iteration", "after_training"):
-            setattr(self.container, name, self._noting(guarded(getattr(self.container, name))))
+    def watch(self, failed: Callable[[BaseException], None]) -> None:
+        """Have errors in callbacks and in the evaluation told, and take note when a callback stops the training."""
+        if self.container is not None:
+            for name in ("before_iteration", "after_iteration", "after_training"):
+                setattr(self.container, name, self._watched(getattr(self.container, name), failed))
 
-    def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _watched(self, function: Callable[..., Any], failed: Callable[[BaseException], None]) -> Callable[..., Any]:
         def call(*given: Any, **named: Any) -> Any:
-            result = function(*given, **named)
+            try:
+                result = function(*given, **named)
+            except BaseException as error:
+                failed(error)
+                raise
             if result is True:
                 self._is_broken_off = True
             return result
@@ -269,30 +268,27 @@ def _saved(path: str, rounds: int) -> dict[str, Any]:
     return saved
 
 
-def _watch_updates(model: Any, guarded: Callable[..., Any], updated: Callable[[], None]) -> None:
-    """Have errors in a round guarded, and a round that is done told, by a class of its own for this one model.
+def _watch_updates(model: Any, watcher: XGBoostCallback) -> None:
+    """Have a watcher told of rounds that are done, and of errors in them, by a class of its own for this one model.
 
     Not by a function on the instance: copies that callbacks make of a booster would have it too, and train the
     original. Copies and pickles of this one are plain boosters.
     """
     kind = type(model)
 
-    def update(self: Any, *given: Any, **named: Any) -> Any:
-        result = guarded(kind.update)(self, *given, **named)
-        updated()
-        return result
+    def update(self: Any, *given: Any, **named: Any) -> None:
+        try:
+            kind.update(self, *given, **named)
+        except BaseException as error:
+            watcher._failed(error)
+            raise
+        watcher._is_round_open = True
 
     def reduce(self: Any, protocol: Any) -> tuple[Any, ...]:
         return object.__new__, (_plain_kind(kind),), self.__getstate__()
 
     body = {"update": update, "__reduce_ex__": reduce, "__module__": kind.__module__, "_onlooker_kind": kind}
     model.__class__ = type(kind.__name__, (kind,), body)
-
-
-def _unwatch_updates(model: Any) -> None:
-    """Give a model its own class back, and take away the flag that has stopped it."""
-    model.__class__ = _plain_kind(type(model))
-    model.__dict__.pop("stop_training", None)
 
 
 def _plain_kind(kind: type) -> type:

@@ -120,6 +120,29 @@ def test_xgboosts_own_results_are_what_they_are_without():
     assert plain[3] < 40
 
 
+def test_a_run_that_nobody_listens_to_is_told_as_well():
+    quiet = ol.Callback()
+    _, found = train(ol.for_xgboost(quiet), rounds=3)
+    run = quiet.run
+    assert (run.epoch, run.step, run.outcome, run.is_epoch_complete) == (2, 3, "completed", True)
+    assert as_plain(run.native_logs) == as_plain(found)
+    with pytest.raises(BrokenError):
+        train(ol.for_xgboost(quiet), obj=objective_that_raises(BrokenError("no"), at=2))
+    run = quiet.run
+    assert (run.epoch, run.step, run.outcome, run.is_epoch_complete) == (2, 2, "failed", False)
+    train(ol.for_xgboost(quiet), Theirs(after_iteration=lambda epoch: epoch == 1))
+    assert (quiet.run.outcome, quiet.run.step) == ("stopped", 2)
+
+
+def test_one_that_listens_to_the_begin_only_may_stop():
+    class AtOnce(ol.Callback):
+        def on_train_begin(self, logs):
+            self.run.stop("at once")
+
+    booster, _ = train(ol.for_xgboost(AtOnce()))
+    assert booster.num_boosted_rounds() == 0
+
+
 def test_the_booster_is_a_plain_one_again():
     def stop(callback, hook, *given):
         if hook == "on_epoch_end":
