@@ -147,6 +147,39 @@ def test_an_error_in_the_last_hook():
     assert not seen.run.is_live
 
 
+@pytest.mark.parametrize(("hook", "outcome"), [("on_epoch_end", "failed"), ("on_train_end", "completed")])
+def test_an_error_in_what_finish_closes(hook, outcome):
+    def act(recorder, name, index, logs):
+        if name == hook:
+            raise ValueError("no")
+
+    seen, after = Recorder(act), Recorder()
+    follower = follow(seen, after)
+    follower.open("train")
+    follower.open("epoch", 0)
+    with pytest.raises(ValueError, match="no"):
+        follower.finish()
+    assert after.check().hooks[-2:] == ["on_epoch_end", "on_train_end"]
+    assert after.last("on_train_end").run["outcome"] == outcome
+    assert (after.run.outcome, after.run.is_live) == (outcome, False)
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_train_end"])
+def test_ctrl_c_in_what_an_error_closes(hook):
+    def act(recorder, name, index, logs):
+        if name == hook:
+            raise KeyboardInterrupt
+
+    seen = Recorder(act)
+    follower = follow(seen)
+    follower.open("train")
+    follower.open("epoch", 0)
+    with pytest.raises(KeyboardInterrupt):
+        follower.cut_off(ValueError("no"))
+    assert seen.check().hooks[-1] == "on_train_end"
+    assert (seen.run.outcome, seen.run.reason) == ("failed", "ValueError: no")
+
+
 def test_a_trainers_own_stop_has_its_reason_and_ours_goes_before():
     for asks, expected in ((False, ("stopped", "patience is over", None)), (True, ("stopped", "enough", None))):
         seen = Recorder()

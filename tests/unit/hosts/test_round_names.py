@@ -74,3 +74,22 @@ def test_names_that_are_not_there(given, message):
 def test_one_name_for_both():
     with pytest.raises(AttachError, match="training and validation are both 'eval'"):
         RoundNames("eval", "eval")
+
+
+@pytest.mark.parametrize("given", [{"training": "dev"}, {"validation": "dev"}], ids=str)
+def test_data_sets_can_be_checked_before_the_first_round(given):
+    names = RoundNames(**given)
+    names.check(["dev", "eval"])
+    with pytest.raises(AttachError, match="no data set is called 'dev'; evaluated are: train, eval"):
+        names.check(["train", "eval"])
+    with pytest.raises(AttachError, match="no data set is called 'dev'; evaluated are: none"):
+        names.check([])
+
+
+def test_what_is_named_as_the_validation_is_not_also_the_training():
+    names = RoundNames(validation="train")
+    assert names.sort({"train": {"logloss": 0.5}, "eval": {"logloss": 0.4}}, training="train") == (
+        {},
+        {"loss": 0.5},
+        {"eval_loss": 0.4},
+    )
