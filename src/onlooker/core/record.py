@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from .summary import Summary
+
 
 class Record:
     """What all records have.
@@ -52,3 +54,52 @@ class Picture(Record):
     ) -> None:
         super().__init__(epoch=epoch, step=step)
         self.name, self.pixels, self.path = name, pixels, path
+
+
+class Summaries(Record):
+    """What the tensors of a model look like at one step.
+
+    Attributes:
+        what: what they are: `"weights"`, `"gradients"`, `"updates"`, `"activations"` or `"activation_gradients"`.
+        summaries: by the name of the weight or of the module.
+    """
+
+    def __init__(
+        self, what: str, summaries: Mapping[str, Summary], *, epoch: int | None = None, step: int | None = None
+    ) -> None:
+        super().__init__(epoch=epoch, step=step)
+        self.what, self.summaries = what, dict(summaries)
+
+
+class Alert(Record):
+    """Something in a training that a person should look at.
+
+    Attributes:
+        rule: the name of the rule that has seen it, for example `"vanishing_gradients"`.
+        where: the layer, weight or value that it is about; `""` where it is about the whole training.
+        seen: what was seen, in one sentence.
+        evidence: the numbers that the rule went by, by name.
+        why: why it matters, in one or two sentences.
+        advice: what people usually do about it.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        seen: str,
+        *,
+        where: str = "",
+        evidence: Mapping[str, float] | None = None,
+        why: str = "",
+        advice: str = "",
+        epoch: int | None = None,
+        step: int | None = None,
+    ) -> None:
+        super().__init__(epoch=epoch, step=step)
+        self.rule, self.where, self.seen = rule, where, seen
+        self.evidence, self.why, self.advice = dict(evidence or {}), why, advice
+
+    def __str__(self) -> str:
+        where = f" in {self.where}" if self.where else ""
+        numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
+        return f"step {self.step}, {self.rule}{where}: {self.seen}" + (f" ({numbers})" if numbers else "")

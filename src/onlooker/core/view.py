@@ -11,7 +11,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
-    from typing import Any
+    from typing import Any, Protocol
+
+    from .summary import Summary
+
+    class Look(Protocol):
+        """What tells of many tensors together what they look like; `inside` has it."""
+
+        def add(self, key: Any, tensor: Any) -> None: ...  # noqa: D102
+        def fetch(self) -> dict[Any, Summary]: ...  # noqa: D102
 
 
 _METHODS = {
@@ -21,6 +29,7 @@ _METHODS = {
     "gradients": "gradients",
     "save": "save",
     "observing": "observing",
+    "activations": "watch_activations",
 }
 """Which method a view overrides if it has an ability."""
 
@@ -31,9 +40,16 @@ class ModelView:
     Attributes:
         model: the user's own model object, or a dict of several.
         reason: why what is absent is absent, for the message.
+        family: whose models these are, where hosts or callbacks make a difference.
+        is_replaced: whether the model is a state that never changes: each step makes a new one, and the loop's body hands
+            it over.
+        has_moved: whether there has been a step, as far as can be seen.
     """
 
     reason = "Onlooker does not know this kind of model"
+    family = ""
+    is_replaced = False
+    has_moved = True
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -109,6 +125,23 @@ class ModelView:
         """Take back what `save` wrote, and return its `extra`."""
         raise self._absent("loading")
 
+    def read(self, is_body: bool) -> Any:
+        """Return the model as it stands; `is_body` says that the loop's body goes on from there."""
+        return self.model
+
+    def replace(self, model: Any) -> None:
+        """Take the state that a step has made."""
+        raise AbsentError(
+            f"loop.state is for states of JAX, which each step makes anew; a {type(self.model).__qualname__} changes in "
+            f"place, and there is nothing to assign"
+        )
+
+    def give_gradients(self, gradients: Any) -> None:
+        """Take the gradients that the loop's body hands over."""
+        raise AbsentError(
+            f"loop.gradients is for states of JAX; those of a {type(self.model).__qualname__} are where they belong"
+        )
+
     def flag_holders(self) -> tuple[dict[str, Any], ...]:
         """Return the attribute dicts in which `model.stop_training = True` may show."""
         attributes = getattr(self.model, "__dict__", None)
@@ -120,6 +153,33 @@ class ModelView:
         None where no optimizer is known: then each train batch counts as one step.
         """
         return None
+
+    def has_stepped(self) -> bool:
+        """Say whether there was a step since the last time. Asked at the end of a train batch if nobody tells."""
+        return True
+
+    def look(self) -> Look:
+        """Return what tensors are given to, to be told together what they look like."""
+        raise self._absent("looking into tensors")
+
+    def watch_steps(self, before: Callable[[], None], after: Callable[[], None]) -> Callable[[], None] | None:
+        """Have functions called right before and right after each step of an optimizer; return what undoes it.
+
+        Before the step the gradients are all there, accumulated and unscaled. Where they are clipped in a way that can
+        be seen, `before` comes before that. None where steps tell nobody: then the gradients at the batch's end are the
+        best there is, and the weights have moved between its begin and its end.
+        """
+        return None
+
+    def watch_activations(self, pattern: str | None, seen: Callable[[str, str, Any], None]) -> Callable[[], None]:
+        """Have a function called with what modules put out, until what is returned undoes it.
+
+        Args:
+            pattern: a shell pattern on the modules' names; None for all that hold no other modules.
+            seen: given the module's name, `"activations"` or `"activation_gradients"`, and the tensor, which it must
+                look at before it returns, and not keep.
+        """
+        raise self._absent("activations")
 
     def process_count(self) -> int:
         """Return how many processes train together."""
