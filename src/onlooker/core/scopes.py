@@ -19,20 +19,27 @@ if TYPE_CHECKING:
     from .logs import Logs
     from .run import Run
 
-    _Frame = tuple["_Scope", str | None, int | None, int | None]
-    """An open scope, with the position outside it: stage, epoch and batch."""
 
+class ScopeCalls:
+    """A scope of the grammar with the calls of its two hooks at hand, and, while it is open, what is outside it.
 
-class _Scope:
-    """A scope of the grammar, with the calls of its two hooks at hand."""
+    By the grammar a scope can be open only once at a time.
 
-    __slots__ = ("begin", "end", "frame", "holds", "index", "name", "stage")
+    Attributes:
+        outer: the scope that it is open in, None for the outermost. A batch can be open in one only, always the same.
+        outside: stage, epoch and batch outside it. A batch has none: it moves nothing else, and a stage has no batch
+            outside its batches.
+    """
+
+    __slots__ = ("begin", "end", "holds", "index", "is_train_batch", "name", "outer", "outside", "stage")
 
     def __init__(self, scope: Scope, dispatcher: Dispatcher) -> None:
         self.name, self.stage, self.index, self.holds = scope.name, scope.stage, scope.index, scope.holds
-        self.frame: _Frame = (self, None, None, None)
+        self.is_train_batch = scope.name == "train_batch"
         self.begin: Callable[..., None] = getattr(dispatcher, scope.begin)
         self.end: Callable[..., None] = getattr(dispatcher, scope.end)
+        self.outer: ScopeCalls | None = None
+        self.outside: tuple[str | None, int | None, int | None] = (None, None, None)
 
 
 class Scopes:
@@ -48,6 +55,8 @@ class Scopes:
     Attributes:
         logs_for: as above.
         is_in_hook: whether a hook is being called.
+        calls: the scopes by name, for `open_batch` and `close_batch`, and to be compared with `current`.
+        current: the innermost open scope, None where none is.
     """
 
     def __init__(
@@ -60,19 +69,26 @@ class Scopes:
         self._run = run
         self.logs_for = logs_for
         self._closed = closed
-        self._scopes = {name: _Scope(scope, dispatcher) for name, scope in SCOPES.items()}
-        self._open: list[_Frame] = []
+        self.calls = {name: ScopeCalls(scope, dispatcher) for name, scope in SCOPES.items()}
+        for outer in self.calls.values():
+            for name in outer.holds:
+                self.calls[name].outer = outer
+        self.current: ScopeCalls | None = None
         self.is_in_hook = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the open scopes, from outside in."""
-        return tuple(frame[0].name for frame in self._open)
+        names, scope = [], self.current
+        while scope is not None:
+            names.append(scope.name)
+            scope = scope.outer
+        return tuple(reversed(names))
 
     @property
     def innermost(self) -> str | None:
         """The name of the innermost open scope."""
-        return self._open[-1][0].name if self._open else None
+        return None if self.current is None else self.current.name
 
     def open(self, name: str, index: int | None = None) -> None:
         """Open a scope: move the run into it and call its begin hook.
@@ -86,48 +102,63 @@ class Scopes:
         Raises:
             GrammarError: the grammar does not allow it here.
         """
-        run, opened, scope = self._run, self._open, self._scopes[name]
-        if name not in (opened[-1][0].holds if opened else TOP_SCOPES):
-            within = f"within {' > '.join(self.names)}" if opened else "outside train"
-            raise GrammarError(f"{SCOPES[name].begin} cannot come {within}")
-        begin = scope.begin  # not called as a method: that would look for it on the class first, each time
+        scope, outer, run = self.calls[name], self.current, self._run
+        if scope.index == "batch":
+            self.open_batch(scope, index)
+            return
+        if name not in (TOP_SCOPES if outer is None else outer.holds):
+            raise self._misplaced(scope)
+        scope.outer, scope.outside = outer, (run.stage, run.epoch, run.batch)
+        self.current = scope
         self.is_in_hook = True
         try:
-            if scope.index == "batch":
-                opened.append(scope.frame)  # a stage has no batch outside its batches, and they move nothing else
-                run.batch = index
-                if name == "train_batch":  # a test within it must not move this
-                    run.step_at_batch_begin = run.step
-                begin(index)
-                return
-            opened.append((scope, run.stage, run.epoch, run.batch))
             if name == "epoch":
                 run.epoch, run.step_at_epoch_begin, run.is_epoch_complete = index, run.step, False
-                begin(index)
+                scope.begin(index)
             else:
                 run.stage, run.batch = scope.stage, None
-                if len(opened) == 1:
+                if outer is None:
                     run.begun_at_s = run.clock()
                     run.is_training = name == "train"
-                begin()
+                scope.begin()
+        finally:
+            self.is_in_hook = False
+
+    def open_batch(self, scope: ScopeCalls, index: int | None) -> None:
+        """Open the scope of a batch, one of `calls`, as `open` does; it comes often, and so it is short.
+
+        Raises:
+            GrammarError: the grammar does not allow it here.
+        """
+        if self.current is not scope.outer:
+            raise self._misplaced(scope)
+        self.current = scope
+        run, begin = self._run, scope.begin  # not called as a method: that would look for it on the class first
+        run.batch = index
+        if scope.is_train_batch:  # a test within it must not move this
+            run.step_at_batch_begin = run.step
+        self.is_in_hook = True
+        try:
+            begin(index)
         finally:
             self.is_in_hook = False
 
     def close(self) -> Logs | None:
         """Close the innermost scope: call its end hook and move the run out of it. Return the logs of the hook."""
-        if self._open[-1][0].index == "batch":
-            return self.close_batch()
-        run = self._run
-        scope, stage, epoch, batch = self._open.pop()
-        end, logs_for = scope.end, self.logs_for
-        logs = None
+        scope, run = self.current, self._run
+        if scope is None:
+            raise GrammarError("nothing is open that could be closed")
+        if scope.index == "batch":
+            return self.close_batch(scope)
+        logs, logs_for, (stage, epoch, batch) = None, self.logs_for, scope.outside
+        self.current = scope.outer
         self.is_in_hook = True
         try:
             logs = logs_for(scope.name)
             if scope.index == "epoch":
-                end(run.epoch, logs)
+                scope.end(run.epoch, logs)
             else:
-                end(logs)
+                scope.end(logs)
         finally:
             self.is_in_hook = False
             run.stage, run.batch = stage, batch
@@ -138,10 +169,10 @@ class Scopes:
             self._closed(scope.name, logs)
         return logs
 
-    def close_batch(self) -> Logs | None:
-        """Close the innermost scope, which is a batch. Return the logs of the hook."""
-        run, scope, logs_for = self._run, self._open.pop()[0], self.logs_for
-        end = scope.end
+    def close_batch(self, scope: ScopeCalls) -> Logs | None:
+        """Close the innermost scope, which is that of a batch, as `close` does. Return the logs of the hook."""
+        self.current = scope.outer
+        run, logs_for, end = self._run, self.logs_for, scope.end
         self.is_in_hook = True
         try:
             logs = logs_for(scope.name)
@@ -158,7 +189,7 @@ class Scopes:
         notes on it.
         """
         errors = Collected()
-        while self._open and self._open[-1][0].name != name:
+        while self.current is not None and self.current.name != name:
             errors.call(self.close)
         if errors.first is not None:
             raise errors.first
@@ -176,3 +207,8 @@ class Scopes:
             if error is None:
                 raise
             add_to(error, later)
+
+    def _misplaced(self, scope: ScopeCalls) -> GrammarError:
+        names = self.names
+        within = f"within {' > '.join(names)}" if names else "outside train"
+        return GrammarError(f"{SCOPES[scope.name].begin} cannot come {within}")

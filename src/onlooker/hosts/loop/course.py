@@ -37,7 +37,7 @@ class Course:
         scopes: what is open.
         ledger: what was logged.
         newcomers: callbacks that were added during the training.
-        has_trained: whether there has been a train batch.
+        flags: whether a model asks to stop.
         has_left: whether there is something to settle: an iteration that was left, or one that a hook has begun.
     """
 
@@ -45,15 +45,21 @@ class Course:
         self.ledger = Ledger(run, dispatcher)
         self.scopes = Scopes(run, dispatcher, self.ledger.logs_for, self.ledger.closed)
         self.newcomers = Newcomers(dispatcher, self.scopes)
-        self.has_trained = self.has_left = False
+        self.flags = StopFlags(run)
+        self.has_left = False
         self.run = run
         self._dispatcher = dispatcher
         self._resume = resume
         self._active: list[Iteration] = []  # from outside in
-        self._next_batch = 0
-        self._flags = StopFlags(run)
+        self._has_trained = False
+        self._last_train: Iteration | None = None  # the last train stage of this epoch
         self._steps = Steps(run, self.scopes)
         run.save_extra = lambda: collect_extra(run, dispatcher.callbacks, "epoch" in self.scopes.names)
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether there has been a train batch."""
+        return self._has_trained or (self._last_train is not None and self._last_train.index >= 0)
 
     def start(self) -> None:
         """Take hold of the callbacks and begin to count steps."""
@@ -93,14 +99,14 @@ class Course:
         while self._active:
             self._close(self._active[-1], is_complete=False)
         iteration = Iteration("training", base=None, owns_training=True)
-        self._active.append(iteration)
+        self._activate([iteration])
         return iteration
 
     def open_training(self, epochs: int | None) -> int:
         """Begin a training and return its first epoch."""
         run = self.run
         run.reset()
-        self._flags.clear()
+        self.flags.clear()
         run.params["epochs"] = epochs
         self.ledger.begin_training()
         resume, self._resume = self._resume, None
@@ -119,12 +125,12 @@ class Course:
         """Begin an epoch, with the callbacks that were added since the last."""
         self.newcomers.join()
         self.ledger.begin_epoch()
-        self._next_batch = 0
+        self._has_trained, self._last_train = self.has_trained, None
         self.scopes.open("epoch", epoch)
 
     def close_epoch(self, iteration: Iteration) -> None:
         """End an epoch, and before it whatever is still under way within."""
-        self._close_within(iteration)
+        self.return_to(iteration)
         self.scopes.close_to("epoch")
         self.run.is_epoch_complete = True
         self.scopes.close()
@@ -143,9 +149,9 @@ class Course:
             self._close(self._active[-1], is_complete=False)
         run = self.run
         iteration = Iteration(f"{stage.kind} stage", self.scopes.innermost, stage.batch_scope, is_silent=is_silent)
-        iteration.outer = (run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch)
-        self.ledger.is_in_batch = False
-        self._active.append(iteration)
+        iteration.outer = (run.data, run.outputs, self.ledger.weight)
+        self.ledger.weight = None
+        self._activate([*self._active, iteration])
         self.has_left = is_silent  # until it is known whether its hook keeps it open
         return iteration
 
@@ -164,7 +170,10 @@ class Course:
                 epoch = self.open_training(1)
                 if not self.is_stopping():
                     self.open_epoch(epoch)
-            return self._next_batch
+            if self._last_train is not None:
+                iteration.index = self._last_train.index
+            self._last_train = iteration
+            return iteration.index + 1
         if stands_alone:
             run.params["steps"] = stage.length
             iteration.stop = (run.is_stop_requested, run.reason, run.stopped_by)
@@ -179,39 +188,12 @@ class Course:
         self.scopes.open(stage.kind)
         return 0
 
-    def begin_batch(self, stage: Stage, iteration: Iteration, index: int, data: Any) -> None:
-        """Begin a batch, before the body gets it."""
-        run = self.run
-        ledger = self.ledger
-        run.data, run.outputs, ledger.weight, ledger.is_in_batch = data, None, None, True
-        if iteration.is_silent:
-            return
-        if stage.kind == "train":
-            self._next_batch, self.has_trained = index + 1, True
-        self.scopes.open(stage.batch_scope, index)
-        if self._active[-1] is not iteration:  # a hook has kept a stage open
-            self._close_within(iteration)
-
-    def end_batch(self, iteration: Iteration) -> bool:
-        """End a batch, after the body is done with it; return whether to stop at this boundary."""
-        active = self._active
-        if active[-1] is not iteration:
-            self._close_within(iteration)
-        self.ledger.is_in_batch = False  # from the end hook on it is too late to log to the batch
-        if iteration.is_silent:
-            self.ledger.end_batch()
-        else:
-            self.scopes.close_batch()
-            if active[-1] is not iteration:
-                self._close_within(iteration)
-        return self.is_stopping(iteration)
-
     def end(self, iteration: Iteration, stage: Stage | None = None) -> None:
         """End an iteration whose generator came to its end."""
         if stage is not None and stage.kind != "train":
             if iteration.is_silent:
                 stage.logs = self.ledger.end_stage()
-                self._active.remove(iteration)
+                self._activate([other for other in self._active if other is not iteration])
                 iteration.is_over = True
                 self._put_back(iteration)
                 return
@@ -223,7 +205,7 @@ class Course:
         run = self.run
         if iteration is not None and (iteration.is_silent or run.stage != "train"):
             return iteration.stop is not None and run.is_stop_requested
-        return run.is_stop_requested or self._flags.is_up()
+        return run.is_stop_requested or self.flags.is_up()
 
     # Order among the iterations.
 
@@ -247,10 +229,24 @@ class Course:
         if not self.run.is_live:
             raise LoopError("Loop is a context manager; write: with onlooker.Loop(...) as loop: and use it in there")
 
-    def _close_within(self, iteration: Iteration) -> None:
-        """Close the iterations that are still under way within one."""
-        while self._active[-1] is not iteration:
+    def return_to(self, iteration: Iteration) -> None:
+        """Close the iterations that are still under way within one.
+
+        Raises:
+            LoopError: that one is over itself.
+        """
+        if iteration.is_over:
+            iteration.refuse()
+        while not iteration.is_innermost:
             self._close(self._active[-1], is_complete=False)
+
+    def _activate(self, iterations: list[Iteration]) -> None:
+        """Take note of the iterations that are under way; the innermost is told."""
+        for iteration in self._active:
+            iteration.is_innermost = False
+        self._active = iterations
+        if iterations:
+            iterations[-1].is_innermost = True
 
     def _close(self, iteration: Iteration, is_complete: bool) -> None:
         """End an iteration and all within it: put modes back, then call the end hooks of what is open."""
@@ -271,14 +267,14 @@ class Course:
         Modes are put back first. Each end hook still finds the batch that it closes.
         """
         ended = self._active[position:]
-        del self._active[position:]  # a hook that begins a stage of its own must not meet them
+        self._activate(self._active[:position])  # a hook that begins a stage of its own must not meet them
         ended.reverse()
         for iteration in ended:
             iteration.is_over = True
             iteration.restore()
         errors = Collected()
         for iteration in ended:
-            self.ledger.is_in_batch = False  # from the end hook on it is too late to log to the batch
+            self.ledger.weight = None  # from the end hook on it is too late to log to the batch
             if iteration.is_silent:
                 self.ledger.end_stage()  # it has opened no scopes, and those around it may have changed since
             elif self.scopes.innermost == iteration.batch_scope:
@@ -291,6 +287,6 @@ class Course:
     def _put_back(self, iteration: Iteration) -> None:
         """Put back the batch around an iteration, and the wish to stop from before it."""
         run = self.run
-        run.data, run.outputs, self.ledger.weight, self.ledger.is_in_batch = iteration.outer
+        run.data, run.outputs, self.ledger.weight = iteration.outer
         if iteration.stop is not None:
             run.is_stop_requested, run.reason, run.stopped_by = iteration.stop

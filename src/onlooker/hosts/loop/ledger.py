@@ -18,6 +18,8 @@ from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
 
 NUMBERS = Numbers(find_library)
+UNWEIGHED = 0.0
+"""The weight of a batch of which nobody has needed it yet."""
 INFINITY = float("inf")
 BATCH_ENDS = {name: scope.end for name, scope in SCOPES.items() if scope.index == "batch"}
 
@@ -30,21 +32,30 @@ class Ledger:
         dispatcher: asked whether anybody wants the logs of a batch.
 
     Attributes:
-        weight: the weight of the batch at hand; None until somebody needs it.
-        is_in_batch: whether there is a batch at hand.
+        weight: of the batch at hand, `UNWEIGHED` until somebody needs it; None where there is no batch to log to.
+        means: of what is logged now: of the innermost stage that is open, or else of the epoch.
     """
 
     def __init__(self, run: Run, dispatcher: Dispatcher) -> None:
         self._run = run
         self._listens = dispatcher.listens
         self.weight: float | None = None
-        self.is_in_batch = False
-        self._means = [self._new_means()]  # the epoch's, then those of the stages within, innermost last
+        self.means = self._new_means()
+        self._means = [self.means]  # the epoch's, then those of the stages within, innermost last
         self._prefixes: list[str] = []  # of the open tests
         self._tested: set[str] = set()  # the prefixes of this epoch's tests that are over
         self._epoch_values: dict[str, Any] = {}
         self._test_values: dict[str, Any] = {}
         self._last_epoch = Logs()
+
+    @property
+    def is_in_batch(self) -> bool:
+        """Whether there is a batch to log to; one that is begun is as yet `UNWEIGHED`."""
+        return self.weight is not None
+
+    @is_in_batch.setter
+    def is_in_batch(self, is_in_batch: bool) -> None:
+        self.weight = UNWEIGHED if is_in_batch else None
 
     def begin_training(self) -> None:
         """Forget the training before."""
@@ -52,18 +63,20 @@ class Ledger:
 
     def begin_epoch(self) -> None:
         """Start new means for an epoch."""
-        self._means = [self._new_means()]
+        self.means = self._new_means()
+        self._means = [self.means]
         self._prefixes, self._tested, self._epoch_values, self._test_values = [], set(), {}, {}
 
     def begin_stage(self, prefix: str = "") -> None:
         """Start the means of a test or predict stage; they are added up apart from those around it."""
-        self._means.append(self._new_means())
+        self.means = self._new_means()
+        self._means.append(self.means)
         self._prefixes.append(prefix)
 
     def end_stage(self) -> Logs:
         """Return the means of the innermost stage and go back to those around it."""
         self._prefixes.pop()
-        return self._means.pop().mean()
+        return self._leave_means().mean()
 
     def log(self, values: Mapping[str, Any], weight: float | None, scopes: Scopes) -> None:
         """Take values that the user logs.
@@ -76,48 +89,44 @@ class Ledger:
         Raises:
             LogError: a value is no number, a weight is no positive one, or there is nothing here to log to.
         """
-        if weight is not None and not 0 < weight < INFINITY:
-            raise LogError(f"weight={weight!r} must be a positive number: how many samples the values are means over")
-        if self.is_in_batch:
-            if weight is None:
-                weight = self.weight
+        if weight is None:
+            weight = self.weight
+            if not weight:
                 if weight is None:
-                    weight = self.weight = batch_size(self._run.data)
-            self._means[-1].log(values, weight)
-        elif scopes.innermost == "epoch":
-            for name, value in values.items():
-                self._epoch_values[name] = NUMBERS.read(name, value)
-        else:
-            raise LogError("there is nothing to log to here; log within loop.epochs, loop.train or loop.test")
+                    return self._log_to_epoch(values, scopes)
+                weight = self.weight = batch_size(self._run.data)
+        elif not 0 < weight < INFINITY:
+            raise LogError(f"weight={weight!r} must be a positive number: how many samples the values are means over")
+        elif self.weight is None:
+            return self._log_to_epoch(values, scopes)
+        return self.means.log(values, weight)
 
     def end_batch(self) -> None:
-        """Fold the batch at hand into the innermost means, for those who need no logs of it."""
-        self._means[-1].end_batch()
+        """Count the batch at hand among those that are over, for those who need no logs of it."""
+        self.means.end_batch()
 
     def logs_for(self, scope: str) -> Logs | None:
         """Return the logs of a scope's end hook; None where nobody would read them."""
-        means = self._means[-1]
-        batch_end = BATCH_ENDS.get(scope)
-        if batch_end is not None:
-            if not self._listens(batch_end):
-                means.end_batch()
+        if scope in BATCH_ENDS:
+            if not self._listens(BATCH_ENDS[scope]):
+                self.means.end_batch()
                 return None
-            logs = means.batch_logs()
+            logs = self.means.batch_logs()
             if scope == "predict_batch" and self._run.outputs is not None:
                 logs["outputs"] = self._run.outputs
             return logs
         if scope == "epoch":
-            return combine((means.mean(), self._epoch_values, self._test_values))
+            return combine((self.means.mean(), self._epoch_values, self._test_values))
         if scope == "train":
             return self._last_epoch
-        return means.mean()
+        return self.means.mean()
 
     def closed(self, scope: str, logs: Logs | None) -> None:
         """Take over what callbacks may have added to the logs of a scope, now that its end hook is done."""
         if scope == "epoch":
             self._last_epoch = Logs() if logs is None else logs
         elif scope in ("test", "predict"):
-            self._means.pop()
+            self._leave_means()
             prefix = self._prefixes.pop()
             if scope == "test" and logs is not None:
                 self._tested.add(prefix)
@@ -127,6 +136,18 @@ class Ledger:
     def has_test(self, prefix: str) -> bool:
         """Say whether a test with this prefix has already given its values to the epoch."""
         return prefix in self._tested
+
+    def _leave_means(self) -> Means:
+        """Go back to the means around the innermost; return those."""
+        left = self._means.pop()
+        self.means = self._means[-1]
+        return left
+
+    def _log_to_epoch(self, values: Mapping[str, Any], scopes: Scopes) -> None:
+        if scopes.innermost != "epoch":
+            raise LogError("there is nothing to log to here; log within loop.epochs, loop.train or loop.test")
+        for name, value in values.items():
+            self._epoch_values[name] = NUMBERS.read(name, value)
 
     def _new_means(self) -> Means:
         return Means(NUMBERS, self._run.where)

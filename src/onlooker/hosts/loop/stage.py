@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from onlooker.core.errors import DataError, LoopError
 from onlooker.core.logs import Logs
 
+from .ledger import UNWEIGHED
+
 if TYPE_CHECKING:
     from .course import Course
 
@@ -25,11 +27,13 @@ class Iteration:
         what: its name, for messages.
         base: the innermost scope around it; all within is its own.
         batch_scope: the scope of its batches; "" where it has none.
+        index: of its last batch, or of the one before its first.
+        is_innermost: whether no other is under way within it; False also when it is over.
         is_left: whether its generator was closed or has raised before the end.
         is_over: whether its scopes are closed; its generator must not go on.
         is_silent: whether it was started from within a hook and so calls none.
         owns_training: whether the training ends with it.
-        outer: the run's data and outputs of the batch around it, its weight, and whether there is one.
+        outer: the run's data and outputs of the batch around it, and its weight.
         stop: the run's wish to stop from before it, where it stands alone.
     """
 
@@ -45,10 +49,11 @@ class Iteration:
         self.what = what
         self.base = base
         self.batch_scope = batch_scope
-        self.is_left = self.is_over = False
+        self.index = -1
+        self.is_innermost = self.is_left = self.is_over = False
         self.is_silent = is_silent
         self.owns_training = owns_training
-        self.outer: tuple[Any, Any, float | None, bool] = (None, None, None, False)
+        self.outer: tuple[Any, Any, float | None] = (None, None, None)
         self.stop: tuple[bool, str, str | None] | None = None
         self._context: AbstractContextManager[None] | None = None
 
@@ -159,19 +164,35 @@ class Stage:
         course = self._course
         iteration = course.enter(self)
         try:
-            count, first = 0, course.open(self, iteration)
+            first = course.open(self, iteration)
             if not course.is_stopping(iteration):
-                for data in self._loader:
-                    course.begin_batch(self, iteration, first + count, data)
-                    count += 1
+                # What happens in each batch stands here in one piece, with all that it needs at hand: a call costs as
+                # much as a callback.
+                run, ledger, look_at_flags = course.run, course.ledger, course.flags.look
+                open_batch, close_batch = course.scopes.open_batch, course.scopes.close_batch
+                calls = None if iteration.is_silent else course.scopes.calls[self.batch_scope]
+                for index, data in enumerate(self._loader, first):
+                    iteration.index = index
+                    run.data, run.outputs, ledger.weight = data, None, UNWEIGHED
+                    if calls is not None:
+                        open_batch(calls, index)
+                        if not iteration.is_innermost:  # a hook has kept a stage open
+                            course.return_to(iteration)
                     yield data
-                    if iteration.is_over:
-                        iteration.refuse()
-                    if course.end_batch(iteration):
+                    if not iteration.is_innermost:  # the body has left a stage, or ended this one
+                        course.return_to(iteration)
+                    ledger.weight = None  # from the end hook on it is too late to log to the batch
+                    if calls is None:
+                        ledger.end_batch()
+                    else:
+                        close_batch(calls)
+                        if not iteration.is_innermost:
+                            course.return_to(iteration)
+                    if (run.is_stop_requested or look_at_flags()) and course.is_stopping(iteration):
                         break
                 else:
-                    self._check_count(count)
-            self._last_count = count
+                    self._check_count(iteration.index + 1 - first)
+            self._last_count = iteration.index + 1 - first
             course.end(iteration, self)
         finally:
             course.leave(iteration)

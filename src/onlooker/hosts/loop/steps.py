@@ -28,7 +28,7 @@ class Steps:
 
     def start(self) -> None:
         """Begin to listen to the optimizers, or else to the batches."""
-        self._undo = self._run.view.count_steps(self._count)
+        self._undo = self._run.view.count_steps(_counter(self._run))
         if self._undo is None:
             self._scopes.logs_for = self._count_batch
 
@@ -37,13 +37,17 @@ class Steps:
         if self._undo is not None:
             self._undo()
 
-    def _count(self, *_: object) -> None:
-        """Take note that an optimizer has stepped; several in one batch count once."""
-        run = self._run
-        if run.stage == "train" and run.batch is not None and run.step == run.step_at_batch_begin:
-            run.step += 1
-
     def _count_batch(self, scope: str) -> Logs | None:
-        if scope == "train_batch":
+        if scope == "train_batch" and self._run.view.has_stepped():
             self._run.step += 1
         return self._logs_for(scope)
+
+
+def _counter(run: Run) -> Callable[..., None]:
+    """Return what takes note that an optimizer has stepped; a function, as that is the quickest to call."""
+
+    def count(*_: object) -> None:
+        if run.stage == "train" and run.batch is not None:
+            run.step = run.step_at_batch_begin + 1  # several in one batch count once
+
+    return count

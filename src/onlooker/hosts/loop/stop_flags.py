@@ -5,6 +5,9 @@ Owns the look at the models' attributes; that a stop was asked for is then the r
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from onlooker.core.run import Run
 
 
@@ -13,11 +16,18 @@ class StopFlags:
 
     Args:
         run: whose models these are, and which is told.
+
+    Attributes:
+        look: says whether one may be up: a quick look, for each batch, before `is_up` is asked.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._holders = run.view.flag_holders()
+        # With one holder, as usual, the look runs no Python code.
+        self.look: Callable[[], object] = (
+            partial(self._holders[0].get, "stop_training") if len(self._holders) == 1 else self.is_up
+        )
 
     def clear(self) -> None:
         """Take down the flags that an earlier training has left up."""
