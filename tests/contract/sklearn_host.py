@@ -15,13 +15,13 @@ class Network(MLPClassifier):
 
     user, calls, per_epoch = None, 0, BATCHES
 
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X, y, **given):
         self._call_user()
-        return super().partial_fit(X, y, sample_weight=sample_weight, classes=classes)
+        return super().partial_fit(X, y, **given)
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, **given):
         self._call_user()
-        return super().fit(X, y, sample_weight=sample_weight)
+        return super().fit(X, y, **given)
 
     @classmethod
     def _call_user(cls):
@@ -36,7 +36,6 @@ class SklearnHost(Row):
     file_name = "run.pickle"
     way: str
     stands_alone = frozenset()
-    lacks = {"keras_callbacks": "Keras' callbacks ask for a Keras model or a PyTorch module"}  # noqa: RUF012
 
     def make(self, number=0):
         np.random.seed(3)

@@ -39,6 +39,7 @@ PARTIAL_FIT = Declaration(
             "listens to on_train_batch_end, on_epoch_end or on_train_end"
         ),
         "step": native("counts the calls of partial_fit; what an estimator does within one is its own business"),
+        "closing": native("Ctrl-C too, which networks catch; but not in a network within MultiOutputClassifier"),
     },
 )
 

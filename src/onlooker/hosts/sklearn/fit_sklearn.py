@@ -11,6 +11,7 @@ from typing import Any
 
 from onlooker.core.errors import DataError
 from onlooker.hosts.follower import Follower
+from onlooker.views.foreign import adapt
 from onlooker.views.sklearn import SklearnView
 
 from .measures import Measures, Metric
@@ -67,7 +68,7 @@ def fit_sklearn(
         sample_weight: of each row in the training. What is logged is not weighted by it.
         validation: inputs and targets to evaluate on in each epoch; its values stand in the logs under `val_`.
         metrics: by name, functions of the targets and of what `predict` returns, the mean over the batch.
-        callbacks: in the order in which they are called.
+        callbacks: onlooker's, or those of Keras that need no Keras model, in the order in which they are called.
         way: `"partial_fit"` or `"warm_start"`; None prefers the first.
         per_epoch: with `warm_start`: how many trees, boosting rounds or iterations an epoch adds. `epochs` times this
             takes the place of the estimator's own `n_estimators` or `max_iter`.
@@ -129,7 +130,7 @@ class _Fit:
         callbacks: Iterable[Any],
     ) -> None:
         self._estimator, self._training, self._held_out, self._measures = estimator, training, held_out, measures
-        self._follower = Follower(callbacks, training.declaration)
+        self._follower = Follower(adapt(callbacks), training.declaration)
 
     def run(self, epochs: int, resume: Any) -> Any:
         follower, view = self._follower, SklearnView(self._estimator)

@@ -89,7 +89,7 @@ def test_arguments(given, kind, message):
 
 
 def test_classes_and_weights_where_nobody_takes_them():
-    with pytest.raises(DataError, match="classes=.* is for classifiers, and SGDRegressor is none"):
+    with pytest.raises(DataError, match=r"classes=.* is for classifiers, and SGDRegressor is none"):
         ol.fit_sklearn(SGDRegressor(), X, NUMBERS, classes=[0, 1])
     with pytest.raises(DataError, match="Unweighted takes no sample_weight"):
         ol.fit_sklearn(Unweighted(), X, sample_weight=np.ones(40))

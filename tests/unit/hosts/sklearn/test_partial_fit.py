@@ -1,5 +1,6 @@
 """Training by `partial_fit`: the same estimator as by hand, batches and their order, labels, Ctrl-C."""
 
+import keras
 import numpy as np
 import pytest
 from scipy.sparse import coo_matrix
@@ -15,7 +16,7 @@ from tests.recorder import Recorder
 from tests.unit.hosts.sklearn.data import LABELS, NUMBERS, X
 
 import onlooker as ol
-from onlooker.core.errors import DataError, LogError
+from onlooker.core.errors import AttachError, DataError, LogError
 
 
 def batches_of(estimator, **given):
@@ -166,6 +167,17 @@ def test_a_metric_that_is_no_number():
             SGDRegressor(), X, NUMBERS, batch_size=16, metrics={"all": lambda y, found: y - found}, callbacks=[seen]
         )
     assert (seen.check().run.outcome, seen.hooks[-1]) == ("failed", "on_train_end")
+
+
+def test_keras_own_callbacks():
+    stopping = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=1.0)
+    slower = keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=1.0, factor=0.5)
+    seen, estimator = Recorder(), SGDRegressor()
+    ol.fit_sklearn(estimator, X, NUMBERS / 10, epochs=9, callbacks=[stopping, slower, seen])
+    assert (seen.run.outcome, seen.run.reason) == ("stopped", "stopped by EarlyStopping")
+    assert estimator.eta0 == 0.005
+    with pytest.raises(AttachError, match=r"needs the weights: .* works for a PyTorch module only"):
+        ol.fit_sklearn(estimator, X, NUMBERS, callbacks=[keras.callbacks.EarlyStopping(restore_best_weights=True)])
 
 
 def test_a_flag_is_not_left_behind():
