@@ -90,6 +90,7 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]
         """
         if self._follower.is_in_hook:
             raise AttachError(f"{self!r} is in a training that is under way; call for_xgboost once more for another")
+        self._let_go()  # of one that was cut off unseen
         self._call = _Call(sys._getframe(1))
         self._call.watch(self._failed)
         self._is_begun = self._is_round_open = False

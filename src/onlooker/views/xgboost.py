@@ -29,11 +29,10 @@ class XGBoostView(ModelView):
 
     def get_learning_rate(self) -> float:
         """Return the rate by which each new tree is shrunk; of several boosters, which share it, that of the first."""
-        booster = self._booster()
-        rate = _find_rate(json.loads(booster.save_config())["learner"]["gradient_booster"])
+        rate = _find_rate(self._booster().save_config())
         if rate is None:
             raise self._absent("the learning rate")
-        return float(str(np.float32(rate)))  # it is kept in 32 bits: 0.1, not 0.100000001
+        return rate
 
     def set_learning_rate(self, value: float | dict[str, float]) -> None:
         """Set it for the rounds to come."""
@@ -81,18 +80,20 @@ class BoosterView(XGBoostView):
         extra = booster_files.load_extra(path)
         self.model.load_model(path)
         self.model.load_config(extra["parameters"])
+        rate = _find_rate(extra["parameters"])
+        if rate is not None:  # gblinear takes none from the configuration
+            self.set_learning_rate(rate)
         return extra
 
     def _booster(self) -> Any:
         return self.model
 
 
-def _find_rate(config: dict[str, Any]) -> str | None:
-    """Return the learning rate in a booster's configuration; where it stands depends on the kind of booster."""
-    for name, value in config.items():
-        if name in ("learning_rate", "eta"):
-            return str(value)
-        found = _find_rate(value) if isinstance(value, dict) else None
-        if found is not None:
-            return found
+def _find_rate(parameters: str) -> float | None:
+    """Return the learning rate in a booster's configuration, in which each kind of booster has its own place for it."""
+    parts: list[dict[str, Any]] = [json.loads(parameters)["learner"]["gradient_booster"]]
+    for part in parts:  # grows on the way
+        if "learning_rate" in part:
+            return float(str(np.float32(part["learning_rate"])))  # kept in 32 bits: 0.1, not 0.100000001
+        parts += [value for value in part.values() if isinstance(value, dict)]
     return None

@@ -338,6 +338,15 @@ def test_early_stopping_that_keeps_the_best():
     assert rounds[-2] == ("on_epoch_end", booster.best_iteration + 4)
 
 
+def test_one_callback_in_two_adapters():
+    seen, other = Recorder(), Recorder()
+    with pytest.raises(AttachError, match="already in a run that is under way"):
+        train(ol.for_xgboost(seen), ol.for_xgboost(other, seen))
+    assert seen.check().run.outcome == "failed"
+    assert other.events == []
+    train(ol.for_xgboost(seen, other))
+
+
 @pytest.mark.parametrize("method", ["before_iteration", "after_iteration"])
 @pytest.mark.parametrize("is_first", [True, False])
 def test_another_callback_that_stops(method, is_first):
@@ -451,6 +460,7 @@ def test_one_that_is_cut_off_unseen_is_closed_when_the_adapter_is_used_next():
     adapter.before_iteration(booster, 0, {})
     booster.update(trained_on, iteration=0)
     train(adapter, rounds=1)
+    assert type(booster) is xgboost.Booster
     ends = [event for event in seen.check().events if event.hook == "on_train_end"]
     assert [event.run["outcome"] for event in ends] == ["interrupted", "completed"]
 
@@ -608,6 +618,23 @@ def test_what_is_saved_is_a_model_like_any_other(tmp_path):
     booster, _ = train(ol.for_xgboost(saver(path, 3)))
     assert sorted(os.listdir(tmp_path)) == ["run.ubj", "run.ubj.run.json"]
     assert xgboost.Booster(model_file=path).save_raw() == booster.save_raw()
+
+
+@pytest.mark.parametrize("booster", ["gbtree", "dart", "gblinear"])
+def test_loaded_again_in_the_middle(tmp_path, booster):
+    path, found = str(tmp_path / "run.json"), []
+
+    def act(callback, hook, index, logs):
+        if (hook, index) == ("on_epoch_end", 0):
+            callback.run.learning_rate = 0.25
+            callback.run.save(path)
+        if (hook, index) == ("on_epoch_end", 2):
+            callback.run.learning_rate = 0.125
+            callback.run.load(path)
+            found.append((callback.model.num_boosted_rounds(), callback.run.learning_rate))
+
+    train(ol.for_xgboost(Recorder(act)), parameters={"booster": booster, "verbosity": 0})
+    assert found == [(1, 0.25)]
 
 
 # The scikit-learn interface.

@@ -13,6 +13,7 @@ XGBOOST = Declaration(
     package="xgboost",
     tested="xgboost 3.2",
     hooks={
+        "on_train_begin": native("as the first round begins, when XGBoost's own callbacks have prepared themselves"),
         "on_train_batch_begin": _NO_BATCHES,
         "on_train_batch_end": _NO_BATCHES,
         "on_test_begin": emulated(
