@@ -47,7 +47,9 @@ def for_transformers(*callbacks: Any) -> TransformersAdapter:
         trainer.train()
         ```
     """
-    return TransformersAdapter(callbacks)
+    # A class of its own for each: of two of one class in a trainer, Transformers warns that there is already one.
+    kind: type[TransformersAdapter] = type("TransformersAdapter", (TransformersAdapter,), {})
+    return kind(callbacks)
 
 
 class TransformersAdapter(transformers.TrainerCallback):  # type: ignore[misc]
@@ -271,19 +273,9 @@ class TransformersAdapter(transformers.TrainerCallback):  # type: ignore[misc]
             self.follower.finish(stopped=_why_stopped(self.trainer))
 
     def _find_trainer(self) -> Wraps:
-        """Find the trainer that is calling: it is not among what callbacks are given, but it is among the callers."""
-        frame = sys._getframe(1)
-        while frame.f_back is not None:
-            frame = frame.f_back
-            candidate = frame.f_locals.get("self")
-            if isinstance(candidate, transformers.Trainer) and any(
-                one is self for one in candidate.callback_handler.callbacks
-            ):
-                self.trainer = candidate
-                wraps = Wraps.of(candidate)
-                wraps.tell(self)
-                return wraps
-        raise AttachError("for_transformers(...) needs a transformers.Trainer, and this one calls it from no trainer")
+        wraps = Wraps.of_caller(self)
+        self.trainer = wraps.trainer
+        return wraps
 
 
 def _why_stopped(trainer: Any) -> str:

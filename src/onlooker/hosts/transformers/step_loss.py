@@ -6,11 +6,17 @@ here it becomes the batch's own mean again.
 
 from __future__ import annotations
 
+import functools
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 IGNORED = -100
 """The label of what does not count in a loss."""
+
+_HANDS_ON = re.compile(r"loss_function\((?:[^()]|\([^()]*\))*\*\*")
+"""How a model of Transformers' calls its loss with all that it does not know itself."""
 
 
 def length_of(loader: Any) -> int | None:
@@ -43,11 +49,14 @@ def loss_of_batch(trainer: Any, loss: Any, inputs: Any, items: Any) -> Any:
     accumulated = getattr(trainer, "current_gradient_accumulation_steps", trainer.args.gradient_accumulation_steps)
     if not _is_scaled(trainer, items):
         return loss * accumulated if accumulated > 1 else loss
-    processes = trainer.args.world_size if trainer.args.average_tokens_across_devices else 1
-    if items is None or (accumulated == 1 and processes == 1):
+    if items is None:
         return loss
-    own = _items_in(trainer, inputs)
-    return loss if own is None else loss * (items / (own * processes))
+    processes = trainer.args.world_size if trainer.args.average_tokens_across_devices else 1
+    if processes > 1:  # by which the trainer has multiplied, since it will be divided by as gradients are averaged
+        loss = loss / processes
+    is_whole = accumulated == 1 and processes == 1
+    own = None if is_whole or not _is_over_update(trainer) else _items_in(trainer, inputs)
+    return loss if own is None else loss * (items / own)
 
 
 def our_prefix(prefix: str) -> str:
@@ -70,6 +79,28 @@ def numbers_in(values: Mapping[str, Any], refuse: Callable[[str, Any], None]) ->
         else:
             refuse(name, value)
     return numbers
+
+
+def _is_over_update(trainer: Any) -> bool:
+    """Say whether the loss is really a mean over the labels of the update.
+
+    Many models take `num_items_in_batch` among any other arguments and then do nothing with it.
+    """
+    if trainer.compute_loss_func is not None:
+        return True
+    model = trainer.model
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # from within an adapter of PEFT's
+    return _counts_items(type(inner).forward)
+
+
+@functools.cache
+def _counts_items(forward: Callable[..., Any]) -> bool:
+    """Say whether a model hands the number of labels on to its loss, from how its code reads."""
+    try:
+        source = inspect.getsource(forward)
+    except (OSError, TypeError):
+        return False
+    return "num_items_in_batch" in source or _HANDS_ON.search(source) is not None
 
 
 def _is_scaled(trainer: Any, items: Any) -> bool:

@@ -7,9 +7,14 @@ begin: `_inner_training_loop` and `evaluation_loop`. The others are put back as 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
+
+import transformers
+
+from onlooker.core.errors import AttachError
 
 from . import checkpoint
 
@@ -50,10 +55,25 @@ class Wraps:
             wraps = trainer.__dict__[_ATTRIBUTE] = Wraps(trainer)
         return wraps
 
-    def tell(self, adapter: TransformersAdapter) -> None:
-        """Tell one more adapter from here on."""
-        if not any(adapter is other for other in self.adapters):
-            self.adapters.append(adapter)
+    @staticmethod
+    def of_caller(adapter: TransformersAdapter) -> Wraps:
+        """Return those of the trainer that calls an adapter now, which is told from here on.
+
+        The trainer is not among what callbacks are given, but it is among the callers.
+
+        Raises:
+            AttachError: there is none.
+        """
+        frame = sys._getframe(1)
+        while frame.f_back is not None:
+            frame = frame.f_back
+            trainer = frame.f_locals.get("self")
+            if isinstance(trainer, transformers.Trainer) and _is_in(adapter, trainer.callback_handler.callbacks):
+                wraps = Wraps.of(trainer)
+                if not _is_in(adapter, wraps.adapters):
+                    wraps.adapters.append(adapter)
+                return wraps
+        raise AttachError("for_transformers(...) needs a transformers.Trainer, and this one calls it from no trainer")
 
     def follow_training(self, has_batches: bool) -> None:
         """Wrap what is needed while the trainer trains.
@@ -185,7 +205,7 @@ class Wraps:
     def _still_there(self) -> list[TransformersAdapter]:
         """Return the adapters that nobody has taken out of the trainer, in the trainer's order."""
         present = self.trainer.callback_handler.callbacks
-        self.adapters = [one for one in present if any(one is adapter for adapter in self.adapters)]
+        self.adapters = [one for one in present if _is_in(one, self.adapters)]
         return self.adapters
 
     def _cut_off(self, error: BaseException, adapters: list[TransformersAdapter]) -> None:
@@ -207,3 +227,7 @@ class Wraps:
             del self.trainer.__dict__[name]
         else:
             self.trainer.__dict__[name] = original
+
+
+def _is_in(thing: object, things: Iterable[object]) -> bool:
+    return any(thing is one for one in things)
