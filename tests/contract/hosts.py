@@ -10,6 +10,7 @@ import pytest
 from tests.contract.torch_hosts import KerasCallbackInLoop, LoopHost, TrainerHost
 
 from onlooker.hosts.declared.keras import KERAS_TORCH
+from onlooker.hosts.declared.loop_jax import LOOP_JAX
 from onlooker.hosts.declared.lightgbm import LIGHTGBM
 from onlooker.hosts.declared.lightning import LIGHTNING
 from onlooker.hosts.declared.sklearn import PARTIAL_FIT, WARM_START
@@ -44,6 +45,9 @@ def find_row(module, row, declaration):
 HOSTS = (
     LoopHost,
     TrainerHost,
+    find_row("jax_host", "NnxHost", LOOP_JAX),
+    find_row("jax_host", "EquinoxHost", LOOP_JAX),
+    find_row("jax_host", "TreeHost", LOOP_JAX),
     find_row("keras_host", "KerasHost", KERAS_TORCH),
     find_row("lightgbm_host", "LightGBMHost", LIGHTGBM),
     find_row("lightning_host", "LightningHost", LIGHTNING),

@@ -236,7 +236,11 @@ class Dispatcher:
 
     def _bind(self, callback: Callback) -> None:
         self._check_free(callback)
-        callback.run, callback.model, callback.params = self.run, self.run.model, self.run.params
+        callback.run, callback.params = self.run, self.run.params
+        if self.run.view.is_replaced:  # looked up each time, in the run
+            vars(callback).pop("model", None)
+        else:
+            callback.model = self.run.model
 
     def _gated(self, callback: Callback, heard: dict[str, Callable[..., None]]) -> dict[str, Callable[..., None]]:
         """Put the triggers in front of the calls that have one; the others are called directly."""

@@ -5,6 +5,8 @@ A view's file is loaded only for a model of its family, when the framework is lo
 
 from __future__ import annotations
 
+import sys
+
 from onlooker.core.view import ModelView
 
 TYPE_CHECKING = False
@@ -31,12 +33,44 @@ def find_view(model: Any, optimizer: Any = None) -> ModelView:
 
         return TorchView(model, optimizer)
     _check_several(model, are_modules)
+    if "jax" in sys.modules:
+        view = _find_jax_view(model, models, optimizer)
+        if view is not None:
+            return view
     if optimizer is not None:
         raise TypeError(
             f"an optimizer was passed with a model of type {type(model).__qualname__}, in which Onlooker can see "
             f"nothing; pass a torch.nn.Module or a dict of them, or leave the optimizer out"
         )
     return ModelView(model)
+
+
+def _find_jax_view(model: Any, models: list[Any], optimizer: Any) -> ModelView | None:
+    """Return the view of a state of JAX, or of modules of Flax NNX; None where it is neither."""
+    kinds = [_flax_kind(one) for one in models]
+    if "linen" in kinds:
+        raise TypeError("a flax.linen.Module holds no weights; pass the state that the loop carries: Loop(train_state)")
+    if kinds and all(kinds):
+        from .nnx import NnxView
+
+        return NnxView(model, optimizer)
+    if any(kinds):
+        others = [name for name, kind in zip(model, kinds, strict=True) if not kind]
+        raise TypeError(
+            f"the dict holds modules of Flax NNX, but something else under {', '.join(map(repr, others))}; leave it "
+            f"out, or split the modules by nnx.split and pass a state"
+        )
+    from .jax import JaxView, has_arrays
+
+    return JaxView(model, optimizer) if has_arrays(model) else None
+
+
+def _flax_kind(one: object) -> str:
+    """Return `"nnx"` or `"linen"` for a module of Flax, and `""` for anything else."""
+    for kind in type(one).__mro__:
+        if kind.__name__ == "Module" and kind.__module__.startswith(("flax.nnx", "flax.linen")):
+            return kind.__module__.split(".")[1]
+    return ""
 
 
 def _check_several(model: Any, are_modules: list[bool]) -> None:

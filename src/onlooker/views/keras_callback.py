@@ -198,6 +198,11 @@ class KerasCallback(Callback):
     def _check_run(self, run: Run) -> None:
         """Refuse a run that lacks what the callback needs."""
         facade, name = facade_of(run), type(self).__name__
+        if run.view.family == "jax":
+            raise AttachError(
+                f"{name} is Keras' own, and can run on PyTorch modules here, but not in a loop of JAX; "
+                f"derive a callback from onlooker.Callback, which runs in every loop"
+            )
         for member, row in zip(self._members, self._rows, strict=True):
             if row.needs_optimizer and facade.optimizer is None:
                 raise AttachError(f"{name} needs an optimizer; pass it: Loop(model, optimizer, callbacks=[...])")

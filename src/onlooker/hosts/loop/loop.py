@@ -15,11 +15,13 @@ from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import LoopError
 from onlooker.core.run import Run
 from onlooker.hosts.declared.loop import LOOP
+from onlooker.hosts.declared.loop_jax import LOOP_JAX
 from onlooker.views import find_view
 from onlooker.views.foreign import adapt
 
 from .course import Course
 from .stage import Epochs, Stage
+from .state_run import StateRun, warn_of_standstill
 
 
 class Loop:
@@ -29,7 +31,7 @@ class Loop:
     and `predict` are iterated like what they are given; `log` says what there is to know about a batch.
 
     Args:
-        model: what is trained, or a dict of several.
+        model: what is trained, or a dict of several. In JAX, the state that the loop carries along.
         optimizer: its optimizer, or a dict or list of several; None where there is none to look at.
         callbacks: onlooker's, or Keras' own, in the order in which they are called.
         resume: a file that `run.save` wrote: the first training goes on from there.
@@ -63,10 +65,12 @@ class Loop:
         callbacks: Iterable[Any] = (),
         *,
         resume: Any = None,
-        host: Declaration = LOOP,
+        host: Declaration | None = None,
     ) -> None:
         params = {"epochs": None, "steps": None, "verbose": 1}
-        self.run = Run(model, view=find_view(model, optimizer), host=host, params=params)
+        view = find_view(model, optimizer)
+        host = host or (LOOP_JAX if view.family == "jax" else LOOP)
+        self.run = (StateRun if view.is_replaced else Run)(model, view=view, host=host, params=params)
         self._dispatcher = Dispatcher(adapt(callbacks), self.run)
         self._course = Course(self.run, self._dispatcher, resume)
         self._is_used = False
@@ -88,6 +92,8 @@ class Loop:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._course.finish(error)
+        if error is None:
+            warn_of_standstill(self.run, self._course.has_trained)
 
     def epochs(self, count: int | None = None) -> Epochs:
         """Train for some epochs; iterate the result to get their numbers, from 0.
@@ -115,6 +121,7 @@ class Loop:
             DataError: the loader cannot be iterated, or, when iterated, yields nothing.
         """
         self._course.check_live()
+        warn_of_standstill(self.run, self._course.has_trained)
         return Stage(self._course, "train", loader, "", keep_mode=True)
 
     def test(self, loader: Iterable[Any], *, prefix: str = "val", keep_mode: bool = False) -> Stage:
@@ -182,6 +189,39 @@ class Loop:
     @outputs.setter
     def outputs(self, outputs: Any) -> None:
         self.run.outputs = outputs
+
+    @property
+    def state(self) -> Any:
+        """The state of a JAX loop as it stands: begin each step from it, and assign what the step returns.
+
+        A callback may have put another learning rate into it, or loaded a file. Of models that change in place it is
+        the model itself, and nothing is assigned.
+
+        Raises:
+            LoopError: when read, the state was donated to a step and there is no new one; when assigned, a callback has
+                changed the state and the body has not read it since.
+
+        Example:
+            `loop.state, loss = step(loop.state, x, y)`
+        """
+        run = self.run
+        is_body = run.stage in ("train", None) and not self._course.scopes.is_in_hook
+        return run.view.read(is_body)
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        if self._course.has_left:
+            self._course.settle()
+        self.run.view.replace(state)
+
+    @property
+    def gradients(self) -> Any:
+        """Gradients of a JAX loop's step, offered to callbacks as `run.gradients()`; they stay until the next ones."""
+        return self.run.gradients()
+
+    @gradients.setter
+    def gradients(self, gradients: Any) -> None:
+        self.run.view.give_gradients(gradients)
 
     def stop(self, reason: str = "") -> None:
         """Ask for the training to end at the next boundary; validation still runs, as in Keras."""
