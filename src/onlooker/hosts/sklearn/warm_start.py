@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from onlooker.core.errors import warn
 from onlooker.hosts.declared.sklearn import WARM_START
 from onlooker.hosts.follower import Follower
 
@@ -37,7 +38,7 @@ class WarmStart:
         classes: all labels, or None for what is no classifier.
 
     Raises:
-        TypeError: the estimator has nothing that can be added to.
+        TypeError: the estimator has nothing that can be added to, or begins anew in each fit.
         DataError: a label is missing in `classes`.
     """
 
@@ -58,8 +59,15 @@ class WarmStart:
                 f"{type(estimator).__name__} has warm_start, but neither n_estimators nor max_iter, so that there is "
                 f"nothing that an epoch could add"
             )
+        if params.get("solver") == "liblinear":
+            raise TypeError(
+                f"{type(estimator).__name__} begins anew in each fit with solver='liblinear', whatever warm_start says; "
+                f"take another solver, for example lbfgs or saga"
+            )
         self._grows = self._size == "n_estimators" or self._is_histogram
         self._params = {name: params[name] for name in ("warm_start", self._size)}
+        if not self._is_histogram:
+            _warn_of_early_stopping(type(estimator).__name__, params, per_epoch)
 
     def train(self, follower: Follower, epoch: int) -> str:
         """Train an epoch. Return why the estimator itself wants no more; `""`: it does."""
@@ -123,3 +131,14 @@ class WarmStart:
         if len(scores) < patience + 1:
             return False
         return bool(np.max(scores[-patience:]) <= scores[-patience - 1] + estimator.tol)
+
+
+def _warn_of_early_stopping(name: str, params: dict[str, Any], per_epoch: int) -> None:
+    """Warn of an early stopping that forgets with each `fit` what was before, and so never comes to stop."""
+    patience = params.get("n_iter_no_change")
+    is_wanted = params.get("early_stopping", patience is not None)  # boosters have no switch, only the number
+    if is_wanted is True and patience is not None and per_epoch <= patience:
+        warn(
+            f"{name}'s own early stopping looks at one call of fit alone, which has {per_epoch} rounds here: with "
+            f"n_iter_no_change={patience} it will never stop. Let a callback stop, or raise per_epoch above that"
+        )

@@ -24,10 +24,11 @@ PIPELINE = make_pipeline(StandardScaler(), SGDClassifier())
         (PIPELINE, r"Pipeline has neither .* fit_sklearn\(pipeline\[-1\], pipeline\[:-1\]"),
         (GridSearchCV(SGDClassifier(), {}), "GridSearchCV has neither .* search first"),
         (GaussianProcessClassifier(), "has warm_start, but neither n_estimators nor max_iter"),
+        (LogisticRegression(solver="liblinear"), "begins anew in each fit with solver='liblinear'"),
         (SGDClassifier, r"SGDClassifier is a class; pass an estimator: SGDClassifier\(\)"),
         (7, "7 is no estimator of scikit-learn: a int has no get_params"),
     ],
-    ids=["neither", "pipeline", "search", "nothing to add to", "class", "number"],
+    ids=["neither", "pipeline", "search", "nothing to add to", "liblinear", "class", "number"],
 )
 def test_estimators_that_cannot_be_trained_in_epochs(estimator, message):
     seen = Recorder()

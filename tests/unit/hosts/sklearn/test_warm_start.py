@@ -128,14 +128,41 @@ def test_a_boosters_own_early_stopping(per_epoch):
     assert seen.run.reason.startswith(expected)
 
 
-def test_early_stopping_of_the_other_boosters_and_a_stop_of_ours():
+def test_early_stopping_within_one_fit():
+    booster = GradientBoostingClassifier(n_iter_no_change=2, tol=0.1, random_state=0)
+    theirs = clone(booster).set_params(n_estimators=20).fit(X, LABELS)
+    seen = Recorder()
+    ol.fit_sklearn(booster, X, LABELS, epochs=9, per_epoch=20, callbacks=[seen])
+    assert (seen.check().run.outcome, seen.run.epoch) == ("stopped", 0)
+    assert booster.n_estimators == len(booster.estimators_) == len(theirs.estimators_) < 20
+
+
+@pytest.mark.parametrize(
+    ("estimator", "is_vain"),
+    [
+        (GradientBoostingClassifier(n_iter_no_change=2), True),
+        (GradientBoostingClassifier(), False),
+        (SGDClassifier(early_stopping=True), True),
+        (SGDClassifier(), False),
+        (HistGradientBoostingClassifier(early_stopping=True), False),
+    ],
+    ids=repr,
+)
+def test_early_stopping_that_would_be_in_vain(estimator, is_vain):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ol.fit_sklearn(estimator, X, LABELS, epochs=1, way="warm_start")
+    assert [one.category for one in caught] == [ol.OnlookerWarning] * is_vain
+    assert all("it will never stop. Let a callback stop, or raise per_epoch" in str(one.message) for one in caught)
+
+
+def test_a_stop_of_ours():
     class Stop(ol.Callback):
         def on_epoch_end(self, epoch, logs):
             if epoch == 1:
                 self.run.stop("enough")
 
-    booster = GradientBoostingClassifier(n_iter_no_change=2, random_state=0)
-    seen = Recorder()
+    booster, seen = GradientBoostingClassifier(), Recorder()
     ol.fit_sklearn(booster, X, LABELS, epochs=9, callbacks=[seen, Stop()])
     assert (seen.run.outcome, seen.run.reason, seen.run.stopped_by) == ("stopped", "enough", "Stop")
     assert booster.n_estimators == len(booster.estimators_) == 2
