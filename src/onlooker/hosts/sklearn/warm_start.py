@@ -61,7 +61,7 @@ class WarmStart:
             )
         if params.get("solver") == "liblinear":
             raise TypeError(
-                f"{type(estimator).__name__} begins anew in each fit with solver='liblinear', whatever warm_start says; "
+                f"{type(estimator).__name__} begins anew in each fit with solver='liblinear', also with warm_start; "
                 f"take another solver, for example lbfgs or saga"
             )
         self._grows = self._size == "n_estimators" or self._is_histogram
