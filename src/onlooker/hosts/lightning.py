@@ -60,6 +60,7 @@ class _Adapter:
         self._follower = Follower(callbacks, LIGHTNING)
         self._state_key = f"onlooker {id(self)}"  # until there is a trainer in which it has a place
         self._loaded: dict[str, Any] | None = None
+        self._within: dict[str, Any] | None = None  # what the epoch had gathered in whose middle a checkpoint was made
         self._has_begun = self._is_in_stage = False
         self._logged = LoggedValues(self._hear)
         self._forwarded: Any = None
@@ -85,9 +86,11 @@ class _Adapter:
         """Return what a checkpoint keeps."""
         if "run" not in vars(self._follower):
             return {}
-        run = self._follower.run
-        # Lightning goes on within an epoch, where others begin it again.
-        return packed_state({**self._follower.state_dict(), "step": run.step}, run.world_size == 1)
+        follower, run = self._follower, self._follower.run
+        state = follower.state_dict()
+        if "epoch" in follower.scopes.names:  # Lightning goes on within it, where others begin it again
+            state.update(step=run.step, within=follower.ledger.gathered())
+        return packed_state(state, run.world_size == 1)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what a checkpoint has kept; only a training makes use of it."""
@@ -121,7 +124,9 @@ class _Adapter:
         """Begin the run."""
         self._has_begun = True
         if self._loaded is not None:
-            self._follower.load_state_dict(unpacked_state(self._loaded))
+            state = unpacked_state(self._loaded)
+            self._within = state.pop("within", None)
+            self._follower.load_state_dict(state)
         self._begin(trainer, module)
         self._follower.run.first_epoch = trainer.current_epoch
         self._follower.open("train")
@@ -129,6 +134,7 @@ class _Adapter:
 
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
         """Begin an epoch."""
+        self._within = None
         self._be_in_epoch(trainer)
         self._stop_if_asked(trainer)
 
@@ -156,7 +162,9 @@ class _Adapter:
         """End an epoch, with Lightning's own values where it has them."""
         self._be_in_epoch(trainer)
         self._follower.end_batch()  # one whose step the module has left out
-        self._follower.log(self._stage_values(trainer, str, is_training=True))
+        values = self._stage_values(trainer, str, is_training=True)
+        if self._within is None:  # or else they are those of the epoch's rest
+            self._follower.log(values)
         self._follower.close("epoch")
         self._stop_if_asked(trainer)
 
@@ -170,17 +178,18 @@ class _Adapter:
     # Evaluation and prediction, within a training or alone.
 
     def on_validation_start(self, trainer: Any, module: Any) -> None:
-        """Begin a test stage; the trial run before a training is none."""
-        if not trainer.sanity_checking:
-            self._begin_stage(trainer, module, "test", trainer.num_val_batches)
-
-    def on_test_start(self, trainer: Any, module: Any) -> None:
-        """Begin a test stage."""
-        self._begin_stage(trainer, module, "test", trainer.num_test_batches)
-
-    def on_predict_start(self, trainer: Any, module: Any) -> None:
-        """Begin a prediction."""
-        self._begin_stage(trainer, module, "predict", trainer.num_predict_batches)
+        """Begin a stage; the trial run before a training is none."""
+        if trainer.sanity_checking:
+            return
+        if trainer.state.fn == "fit":
+            self._be_in_epoch(trainer)
+        else:
+            self._begin(trainer, module)
+        self._is_in_stage, self._stage, self._index = True, "predict" if trainer.predicting else "test", 0
+        self._logged.listen(trainer._results)
+        self._follower.run.batch_count = self._view.batch_count()
+        self._follower.open(self._stage)
+        self._stop_stage_if_asked(trainer)
 
     def on_validation_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int, _: int = 0) -> None:
         """Begin a batch of a stage. Lightning counts anew in each loader, we go on."""
@@ -219,6 +228,7 @@ class _Adapter:
             self._follower.finish()
             self._let_go()
 
+    on_test_start = on_predict_start = on_validation_start
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
     on_test_batch_end = on_predict_batch_end = on_validation_batch_end
     on_test_end = on_predict_end = on_validation_end
@@ -245,18 +255,8 @@ class _Adapter:
         if "epoch" not in self._follower.scopes.names:
             self._logged.listen(trainer._results)
             self._follower.open("epoch", trainer.current_epoch)
-
-    def _begin_stage(self, trainer: Any, module: Any, stage: str, counts: list[float]) -> None:
-        if trainer.state.fn == "fit":
-            self._be_in_epoch(trainer)
-        else:
-            self._begin(trainer, module)
-        self._is_in_stage, self._stage, self._index = True, stage, 0
-        self._logged.listen(trainer._results)
-        count = sum(counts)
-        self._follower.run.batch_count = None if count == float("inf") else int(count)
-        self._follower.open(stage)
-        self._stop_stage_if_asked(trainer)
+            if self._within is not None:
+                self._follower.ledger.go_on_from(self._within)
 
     def _stop_if_asked(self, trainer: Any) -> None:
         if self._follower.is_stopping():

@@ -91,6 +91,13 @@ class LightningView(TorchView):
         epochs, steps = self._trainer.max_epochs, self._trainer.num_training_batches
         return {"epochs": None if epochs == -1 else epochs, "steps": None if steps == float("inf") else int(steps)}
 
+    def batch_count(self) -> int | None:
+        """Return how many batches the stage at hand has in all loaders together; None where that is not known."""
+        trainer = self._trainer
+        evaluated = trainer.num_test_batches if trainer.testing else trainer.num_val_batches
+        count = sum(trainer.num_predict_batches if trainer.predicting else evaluated)
+        return None if count == float("inf") else int(count)
+
     def refuse_nested(self) -> Callable[[], None]:
         """Have the trainer refuse to begin anything while it is at work: it has one state. Return what undoes it."""
         for name in ENTRIES:

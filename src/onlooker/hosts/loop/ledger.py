@@ -12,7 +12,7 @@ from onlooker.arrays import batch_size, find_library
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import LogError
 from onlooker.core.hooks import SCOPES
-from onlooker.core.logs import Logs, combine
+from onlooker.core.logs import LazyLogs, Logs, combine
 from onlooker.core.means import Means, Numbers
 from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
@@ -137,6 +137,20 @@ class Ledger:
         """Say whether a test with this prefix has already given its values to the epoch."""
         return prefix in self._tested
 
+    def gathered(self) -> dict[str, Any]:
+        """Return what the epoch at hand has gathered so far, as plain numbers. Values on a device are fetched."""
+        return {
+            "sums": self._means[0].sums(),
+            "epoch_values": _plain(self._epoch_values),
+            "test_values": _plain(self._test_values),
+        }
+
+    def go_on_from(self, gathered: Mapping[str, Any]) -> None:
+        """Give the epoch at hand, which has just begun, what `gathered` returned: it goes on in its middle."""
+        self._means[0].go_on_from({name: (total, weights) for name, (total, weights) in gathered["sums"].items()})
+        self._epoch_values.update(gathered["epoch_values"])
+        self._test_values.update(gathered["test_values"])
+
     def _leave_means(self) -> Means:
         """Go back to the means around the innermost; return those."""
         left = self._means.pop()
@@ -151,3 +165,8 @@ class Ledger:
 
     def _new_means(self) -> Means:
         return Means(NUMBERS, self._run.where)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values fetched, without what a callback may have added that is no number and no word."""
+    return {name: value for name, value in dict(LazyLogs(values)).items() if isinstance(value, int | float | str)}
