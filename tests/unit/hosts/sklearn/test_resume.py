@@ -35,9 +35,23 @@ class Saver(ol.Callback):
             self.run.stop("saved")
 
 
+class Draws(ol.Callback):
+    """Draws where a training begins, which the resumed one does once more."""
+
+    def on_train_begin(self, logs=None):
+        np.random.random(3)
+
+
 def train(estimator, *callbacks, epochs=4, **given):
     return ol.fit_sklearn(
-        estimator, X, LABELS, epochs=epochs, batch_size=16, validation=(X, LABELS), callbacks=callbacks, **given
+        estimator,
+        X,
+        LABELS,
+        epochs=epochs,
+        batch_size=16,
+        validation=(X, LABELS),
+        callbacks=[Draws(), *callbacks],
+        **given,
     )
 
 
