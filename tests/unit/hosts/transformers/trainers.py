@@ -85,7 +85,7 @@ def recorded(tmp_path, **settings):
 
 
 def short(seen):
-    """Return the hooks of a recorder as signs: `E0` and `e0` for an epoch, `b0` for a batch; begins of batches left out."""
+    """Return the hooks of a recorder as signs: `E0` and `e0` for an epoch, `b0` for a batch; no begins of batches."""
     words = {
         "on_train_begin": "[",
         "on_train_end": "]",
