@@ -210,7 +210,7 @@ class TransformersAdapter(transformers.TrainerCallback):  # type: ignore[misc]
         follower = self.follower
         state = follower.state_dict() | {"held": dict(self.view.held)}
         if "epoch" in follower.scopes.names:
-            state["within"] = checkpoint.gathered(follower.ledger)
+            state["within"] = follower.ledger.gathered()
         return state
 
     # What follows from it.
@@ -254,7 +254,7 @@ class TransformersAdapter(transformers.TrainerCallback):  # type: ignore[misc]
         within = resumption.gathered_in(epoch)
         if within is not None and resumption.state is not None:
             # The epoch was begun once before: whoever resets himself as it begins gets back what he had by then.
-            checkpoint.put_back(follower.ledger, within)
+            follower.ledger.go_on_from(within)
             follower.run.step_at_epoch_begin = resumption.state["step"]
             load_states(follower.callbacks, resumption.state["callbacks"])
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from onlooker.core.errors import warn
-from onlooker.core.logs import LazyLogs
-from onlooker.hosts.loop.ledger import Ledger
 from onlooker.views.torch_plain import pack, unpack
 
 if TYPE_CHECKING:
@@ -97,24 +95,3 @@ def read(folder: str, name: str) -> dict[str, Any] | None:
         warn(f"{path} cannot be read ({error!r:.200}); the callbacks begin anew")
         return None
     return state
-
-
-def gathered(ledger: Ledger) -> dict[str, Any]:
-    """Return what the epoch at hand has gathered so far, as plain numbers. Values on a device are fetched."""
-    return {
-        "sums": ledger._means[0].sums(),
-        "epoch_values": _plain(ledger._epoch_values),
-        "test_values": _plain(ledger._test_values),
-    }
-
-
-def put_back(ledger: Ledger, state: dict[str, Any]) -> None:
-    """Give the epoch at hand, which has just begun, what `gathered` has returned."""
-    ledger._means[0].go_on_from({name: (total, weights) for name, (total, weights) in state["sums"].items()})
-    ledger._epoch_values.update(state["epoch_values"])
-    ledger._test_values.update(state["test_values"])
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values fetched, without what a callback may have added that is no number and no word."""
-    return {name: value for name, value in dict(LazyLogs(values)).items() if isinstance(value, int | float | str)}
