@@ -1,5 +1,7 @@
 """What `for_lightgbm` does in LightGBM that no other host can share."""
 
+import contextlib
+import copy
 import pickle
 
 import lightgbm
@@ -22,8 +24,6 @@ PARAMS = {
 }
 OVERFITS = {"metric": "binary_logloss", "learning_rate": 0.6}
 """With which the held-out data get worse after some rounds."""
-
-METHODS = {"update", "eval_train", "eval_valid"}
 
 
 def train(*callbacks, rounds=3, params=None, names=("training", "held out"), **named):
@@ -124,6 +124,20 @@ def test_which_data_set_is_the_training_s():
     }
 
 
+def test_lightgbm_says_of_which_metric_more_is_better():
+    seen = Recorder()
+    feval = [lambda scores, data: ("gain", 0.5, True), lambda scores, data: ("cost", 0.25, False)]
+    train(ol.for_lightgbm(seen), params={"metric": "None"}, feval=feval)
+    assert seen.last("on_epoch_end").logs == {"gain": 0.5, "loss": 0.25, "val_gain": 0.5, "val_loss": 0.25}
+
+
+def test_further_data_sets_stand_under_their_names():
+    seen, data = Recorder(), lightgbm.Dataset(X, Y)
+    sets = [data.create_valid(HELD_OUT_X, HELD_OUT_Y) for _ in range(2)]
+    lightgbm.train(PARAMS, data, 2, valid_sets=sets, callbacks=[ol.for_lightgbm(seen)])
+    assert [*seen.last("on_epoch_end").logs] == ["valid_1_auc", "valid_1_loss", "val_auc", "val_loss"]
+
+
 def test_without_data_to_evaluate_on():
     seen = Recorder()
     booster = lightgbm.train(PARAMS, lightgbm.Dataset(X, Y), 2, callbacks=[ol.for_lightgbm(seen)])
@@ -197,13 +211,14 @@ def test_cross_validation(early):
     assert [logs["loss"] for logs in seen.check().logs("on_epoch_end")][: len(result["train binary_logloss-mean"])] == (
         result["train binary_logloss-mean"]
     )
-    assert seen.last("on_epoch_end").logs.keys() == {"auc", "loss", "val_auc", "val_loss"}
+    names = [f"{of}{name}" for of in ("", "val_") for name in ("auc", "loss", "auc_std", "loss_std")]
+    assert [*seen.last("on_epoch_end").logs] == names
     assert set(seen.run.native_logs["valid"]) == {
         f"{name}-{of}" for name in PARAMS["metric"] for of in ("mean", "stdv")
     }
     assert seen.run.outcome == ("stopped" if early else "completed")
     assert seen.run.model is result["cvbooster"]
-    assert not METHODS & set(vars(result["cvbooster"]))
+    assert type(seen.run.model) is lightgbm.CVBooster
 
 
 def test_our_stop_in_cross_validation(tmp_path):
@@ -265,10 +280,10 @@ def test_beside_others_in_the_order_given():
 def test_the_place_in_the_list_is_that_of_each_training():
     seen = []
     adapter = ol.for_lightgbm(Order(seen))
-    train(adapter, noting([], "a"), noting([], "b"), rounds=1)
+    train(noting([], "a"), noting([], "b"), adapter, rounds=1)
     seen.clear()
-    train(noting(seen, "first"), adapter, noting(seen, "last"), rounds=1)
-    assert seen == [("ours begin", 0), ("first", 0), ("ours end", 0), ("last", 0)]
+    train(adapter, noting(seen, "last"), rounds=1)
+    assert seen == [("ours begin", 0), ("ours end", 0), ("last", 0)]
 
 
 def test_one_adapter_for_several_trainings():
@@ -354,7 +369,7 @@ def test_what_is_raised_anywhere_closes_all_adapters(where, error):
         assert not seen.run.is_live
         # What happens at the end of one adapter comes too late to change that of another.
         assert seen.run.outcome == ("completed" if where == "the end" else expected)
-    assert not METHODS & set(vars(models[0]))
+    assert type(models[0]) in (lightgbm.Booster, lightgbm.CVBooster)
 
 
 def test_a_callback_of_somebody_else_before_the_rounds():
@@ -407,28 +422,78 @@ def test_what_nobody_could_see_is_closed_when_the_adapter_is_used_next(monkeypat
     assert [event.run["outcome"] for event in seen.of("on_train_end")] == ["interrupted", "completed"]
 
 
-def test_the_booster_is_untouched_in_every_hook_and_can_be_pickled():
-    class Pickles(ol.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            assert not METHODS & set(vars(self.model))
+def test_copies_that_are_made_in_a_hook_are_plain_boosters():
+    copies = []
 
+    class Copies(ol.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            assert not METHODS & set(vars(self.model))
-            self.copy = pickle.loads(pickle.dumps(self.model))
+            copies.append(pickle.loads(pickle.dumps(self.model)))
+            if isinstance(self.model, lightgbm.Booster):  # a pack of them cannot be copied
+                copies.extend([copy.copy(self.model), copy.deepcopy(self.model)])
 
-    first, second = Pickles(), Pickles()
-    booster = train(ol.for_lightgbm(first), ol.for_lightgbm(second))
-    assert trees(first.copy) == trees(second.copy) == trees(booster)
+    def nothing(env):
+        pass
+
+    pack = cv(ol.for_lightgbm(Copies()), ol.for_lightgbm(Copies()), rounds=1, return_cvbooster=True)["cvbooster"]
+    copies.append(pickle.loads(pickle.dumps(pack)))
+    for one in copies:
+        assert type(one) is lightgbm.CVBooster
+        assert set(vars(one)) == {"boosters", "best_iteration"}
+        assert [trees(booster) for booster in one.boosters] == [trees(booster) for booster in pack.boosters]
+    copies.clear()
+    booster, without = (train(*ours, rounds=1) for ours in ([ol.for_lightgbm(Copies())], [nothing]))
+    for one in (*copies, booster):
+        assert type(one) is lightgbm.Booster
+        assert set(vars(one)) <= set(vars(without))
+        assert trees(one) == trees(without)
 
 
-def test_methods_that_the_user_has_replaced_stay():
-    def replace(env):
-        replace.own = env.model.update
-        vars(env.model).setdefault("update", replace.own)
+def test_an_error_of_the_booster_that_a_callback_deals_with():
+    def odd(scores, data):
+        raise ZeroDivisionError
 
-    replace.before_iteration = True
-    booster = train(ol.for_lightgbm(Recorder()), replace)
-    assert vars(booster)["update"] == replace.own
+    def careful(env):
+        with contextlib.suppress(ZeroDivisionError):
+            env.model.eval_valid(odd)
+
+    seen = Recorder()
+    train(ol.for_lightgbm(seen), careful)
+    assert (len(seen.check().of("on_epoch_end")), seen.run.outcome) == (3, "completed")
+
+
+def test_somebody_who_hears_no_round():
+    class Begins(ol.Callback):
+        def __init__(self, stops):
+            self._stops = stops
+
+        def on_train_begin(self, logs=None):
+            if self._stops:
+                self.run.stop("at once")
+
+    for stops, rounds, outcome in ((False, 3, "completed"), (True, 1, "stopped")):
+        quiet, seen = Begins(stops), Recorder()
+        booster = train(noting([], "a"), ol.for_lightgbm(quiet), ol.for_lightgbm(seen), noting([], "b"))
+        assert booster.num_trees() == rounds
+        run = quiet.run
+        assert (run.epoch, run.step, run.outcome, run.is_live) == (rounds - 1, rounds, outcome, False)
+        assert run.is_epoch_complete
+        assert len(seen.check().of("on_epoch_end")) == rounds
+    quiet = Begins(False)
+    booster = train(ol.for_lightgbm(quiet), early_stopping(1), rounds=30, params=OVERFITS)
+    assert (quiet.run.outcome, quiet.run.step) == ("stopped", booster.best_iteration + 1)
+    with pytest.raises(ZeroDivisionError):
+        train(ol.for_lightgbm(quiet), feval=lambda scores, data: 1 / 0)
+    assert (quiet.run.outcome, quiet.run.is_live) == ("failed", False)
+
+
+def test_wrapped_by_somebody():
+    ours = ol.for_lightgbm(ol.Callback())
+
+    def wrapper(env):
+        ours(env)
+
+    with pytest.raises(AttachError, match=r"must itself stand in callbacks="):
+        train(wrapper)
 
 
 def test_a_training_from_within_a_hook_is_silent():
@@ -444,10 +509,24 @@ def test_a_training_from_within_a_hook_is_silent():
     assert [event.index for event in inner.check().of("on_epoch_end")] == [0, 1]
 
 
+def test_one_adapter_in_a_training_within_another_ends_the_outer_one():
+    seen = Recorder()
+    adapter = ol.for_lightgbm(seen)
+
+    def nest(env):
+        if env.iteration == 1:
+            train(adapter, rounds=2)
+
+    assert train(adapter, nest).num_trees() == 3
+    assert [event.index for event in seen.check().of("on_epoch_end")] == [0, 1, 0, 1]
+    assert [event.run["outcome"] for event in seen.of("on_train_end")] == ["interrupted", "completed"]
+
+
 def test_continued_training_goes_on_counting():
     start, seen = train(rounds=2), Recorder()
     train(ol.for_lightgbm(seen), init_model=start)
     assert [event.index for event in seen.check(2).of("on_epoch_end")] == [2, 3, 4]
+    assert [event.run["step"] for event in seen.of("on_epoch_begin")] == [2, 3, 4]
     assert [event.run["step"] for event in seen.of("on_epoch_end")] == [3, 4, 5]
     assert (seen.run.first_epoch, seen.run.is_resumed, seen.params["epochs"]) == (2, False, 5)
 
@@ -459,7 +538,7 @@ def saved(path, epoch=1, **named):
 def test_resuming_from_another_round_than_the_model_s(tmp_path):
     path = tmp_path / "run.txt"
     saved(path)
-    with pytest.raises(DataError, match=r"saved after 2 rounds, but the training begins with 0; .*init_model"):
+    with pytest.raises(AttachError, match=r"saved after 2 rounds, but the training begins with 0; .*init_model"):
         train(ol.for_lightgbm(ol.Callback(), resume=path))
     with pytest.raises(DataError, match=r"nowhere.run.json is not there"):
         ol.for_lightgbm(ol.Callback(), resume=tmp_path / "nowhere")

@@ -12,25 +12,28 @@ import os
 import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
-from lightgbm import CVBooster
+from lightgbm import Booster, CVBooster
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
-from onlooker.core.errors import AttachError, DataError
+from onlooker.core.errors import AttachError
 from onlooker.core.faults import Collected
+from onlooker.hosts.declared.lightgbm import LIGHTGBM
+from onlooker.hosts.follower import Follower
+from onlooker.hosts.round_names import RoundNames
 from onlooker.views.booster_files import load_extra
 from onlooker.views.lightgbm import LightGBMView
 
-from .declared.lightgbm import LIGHTGBM
-from .follower import Follower
-from .round_names import RoundNames
+from .results import native_of, values_of
+from .watched_booster import MARK, WATCHED
 
 _BEFORE, _AFTER = "callbacks_before_iter", "callbacks_after_iter"
 """How LightGBM calls its two lists of callbacks, in `train` and in `cv`."""
 
-_METHODS = ("update", "eval_train", "eval_valid")
-"""The methods of a booster in which a round's work is done, and the user's objectives and metrics are called."""
+_IN_ROUNDS = ("on_epoch_begin", "on_test_begin", "on_test_end", "on_epoch_end", "on_train_end")
+"""The hooks for whom a round has to be followed: the last one has the last epoch's logs."""
 
 
 def for_lightgbm(
@@ -64,6 +67,9 @@ class LightGBMHost:
     """What LightGBM is given. It is called once in each training, and then replaced in LightGBM's lists."""
 
     before_iteration = True
+    call: _Call
+    place: float
+    hear_round: Callable[[CallbackEnv], None]
 
     def __init__(self, follower: Follower, names: RoundNames, resume: str | os.PathLike[str] | None) -> None:
         self.follower = follower
@@ -73,46 +79,15 @@ class LightGBMHost:
     def __call__(self, env: CallbackEnv) -> None:
         """Take part in the training that has just called."""
         if not self.follower.is_in_hook:  # else one of our own callbacks has started it: it is silent
-            _Call.find(sys._getframe(1)).join(self, env)
+            _Call.find(sys._getframe(1), env).join(self, env)
 
-    def begin_round(self, env: CallbackEnv) -> None:
-        """Begin an epoch, and the training before the first."""
-        if env.iteration == env.begin_iteration:
-            self._begin_training(env)
-        if self.follower.is_live:
-            self.follower.open("epoch", env.iteration)
-
-    def end_round(self, env: CallbackEnv) -> None:
-        """Take the round's metrics and end the epoch, unless that has been done."""
-        follower = self.follower
-        if not follower.is_live or "epoch" not in follower.scopes.names or env.evaluation_result_list is None:
-            return
-        run, booster = follower.run, env.model
-        run.step = env.iteration + 1
-        results: dict[str, dict[str, Any]] = {}
-        run.native_logs = {}
-        higher: dict[str, bool] = {}
-        for name, metric, value, is_higher_better, *deviation in env.evaluation_result_list:
-            results.setdefault(name, {})[metric] = value
-            higher[metric] = is_higher_better
-            own = {f"{metric}-mean": value, f"{metric}-stdv": deviation[0]} if deviation else {metric: value}
-            run.native_logs.setdefault(name, {}).update(own)
-        known = None if isinstance(booster, CVBooster) else booster._train_data_name
-        training, validation, others = self._names.sort(results, higher.__getitem__, known)
-        follower.log_means(training)
-        follower.log(others)
-        if validation:
-            follower.open("test")
-            follower.log_means(validation)
-            follower.close("test")
-        follower.close("epoch")
-
-    def _begin_training(self, env: CallbackEnv) -> None:
+    def begin_training(self, env: CallbackEnv) -> None:
+        """Begin the training."""
         resumed, self._resumed = self._resumed, None
         first = env.begin_iteration
         if resumed is not None:
             if resumed["next_epoch"] != first:
-                raise DataError(
+                raise AttachError(
                     f"the file to resume from was saved after {resumed['next_epoch']} rounds, but the training begins "
                     f"with {first}; pass the same file as resume=... and as init_model=..."
                 )
@@ -122,32 +97,78 @@ class LightGBMHost:
         run.first_epoch = run.step = first
         self.follower.open("train")
 
+    def begin_round(self, env: CallbackEnv) -> None:
+        """Begin an epoch."""
+        try:
+            if self.follower.is_live:
+                self.follower.open("epoch", env.iteration)
+        except BaseException as error:
+            self.call.cut_off(error)
+            raise
+
+    def end_round(self, env: CallbackEnv) -> None:
+        """Take the round's metrics and end the epoch, unless that has been done."""
+        follower = self.follower
+        if not follower.is_live or "epoch" not in follower.scopes.names:
+            return
+        try:
+            run, model = follower.run, env.model
+            run.step = env.iteration + 1
+            run.native_logs = native_of(env.evaluation_result_list)
+            known = model._train_data_name if isinstance(model, Booster) else None
+            values, validation = values_of(self._names, env.evaluation_result_list, known)
+            follower.log(values)
+            if validation:
+                follower.open("test")
+                follower.log_means(validation)
+                follower.close("test")
+            follower.close("epoch")
+            self.call.has_ended(env, follower.is_stopping())
+        except BaseException as error:
+            self.call.cut_off(error)
+            raise
+
+    def count_round(self, env: CallbackEnv) -> None:
+        """Take note of a round that nobody listens to."""
+        run = self.follower.run
+        if not run.is_live:
+            return
+        run.epoch = env.iteration
+        run.step = rounds = env.iteration + 1
+        if env.iteration == env.begin_iteration:
+            self.call.spare_begin(self)
+            self.call.has_ended(env, self.follower.is_stopping())
+        elif rounds == env.end_iteration or run.is_stop_requested:
+            self.call.has_ended(env, run.is_stop_requested)
+
 
 class _Call:
     """One call of `train` or `cv`: its two lists of callbacks, and all adapters that follow it.
 
-    Every callback in the lists is watched, so that what it raises is seen. Around the round's own work the booster's
-    methods are watched too; no callback meets them so. What ends the training ends it for all adapters.
+    LightGBM's own callbacks in the lists and the booster are watched, so that what is raised in them is seen. What ends
+    the training ends it for all adapters.
+
+    Attributes:
+        code: of the function that has been called.
+        is_stopping: whether one of our callbacks has asked to stop: this round is the last.
     """
 
-    def __init__(self, before: list[Any], after: list[Any]) -> None:
+    def __init__(self, frame: FrameType, model: Any) -> None:
+        self.code, self.is_stopping = frame.f_code, False
         self._hosts: list[LightGBMHost] = []
-        self._before, self._after = before, after
-        self._replaced: dict[str, Any] = {}
-        before[:] = [_Watched(self, callback, callback.order) for callback in before]
-        after[:] = [_Watched(self, callback, callback.order) for callback in after]
-        before.append(self._watch_booster)
-        after.insert(0, self._leave_booster)
-        after.append(self._settle)
+        self._before, self._after = frame.f_locals[_BEFORE], frame.f_locals[_AFTER]
+        for callbacks in (self._before, self._after):
+            callbacks[:] = [one if isinstance(one, LightGBMHost) else _Watched(self, one) for one in callbacks]
+        self._model = model
+        vars(model)[MARK] = self
+        model.__class__ = WATCHED[type(model)]
 
     @classmethod
-    def find(cls, frame: Any) -> _Call:
+    def find(cls, frame: FrameType | None, env: CallbackEnv) -> _Call:
         """Return the call in which somebody has been called: the nearest frame outwards that has LightGBM's lists."""
         while frame is not None:
             if _AFTER in frame.f_code.co_varnames and _BEFORE in frame.f_code.co_varnames:
-                before, after = frame.f_locals[_BEFORE], frame.f_locals[_AFTER]
-                ours = next((one for one in after if isinstance(one, _Watched)), None)
-                return cls(before, after) if ours is None else ours.call
+                return vars(env.model).get(MARK) or cls(frame, env.model)
             frame = frame.f_back
         raise AttachError(
             "for_lightgbm was called by something else than lightgbm.train and lightgbm.cv, or LightGBM keeps its "
@@ -156,37 +177,45 @@ class _Call:
 
     def join(self, host: LightGBMHost, env: CallbackEnv) -> None:
         """Have an adapter hear all rounds, at its own place among the callbacks; the first has just begun."""
+        if host not in self._before:
+            raise AttachError("what for_lightgbm returns must itself stand in callbacks=[...]")
         self._hosts.append(host)
-        entry = next(one for one in self._before if isinstance(one, _Watched) and one.callback is host)
-        entry.callback = host.begin_round
-        vars(host).pop("order", None)  # LightGBM's mark: in another list it may stand elsewhere
-        place = 1 + sum(one.order <= entry.order for one in self._after[1:-1])  # first and last are ours
-        self._after.insert(place, _Watched(self, host.end_round, entry.order))
-        entry(env)
+        host.call, host.place = self, vars(host).pop("order")  # LightGBM's mark: in another list it may stand elsewhere
+        try:
+            host.begin_training(env)
+        except BaseException as error:
+            self.cut_off(error)
+            raise
+        self._before[self._before.index(host)] = host.begin_round
+        is_heard = any(host.follower.listens(hook) for hook in _IN_ROUNDS)
+        host.hear_round = host.end_round if is_heard else host.count_round
+        place = sum(getattr(one, "__self__", one).place <= host.place for one in self._after)
+        self._after.insert(place, host.hear_round)
+        if is_heard:
+            host.begin_round(env)
 
-    def as_told(self, env: CallbackEnv) -> CallbackEnv:
-        """Return what a callback is told of a round: it is the last one where one of ours has asked to stop.
+    def spare_begin(self, host: LightGBMHost) -> None:
+        """Have an adapter no longer called before a round; not while LightGBM goes through that list."""
+        self._before.remove(host.begin_round)
 
-        So LightGBM's early stopping hands out the best round that it has found.
-        """
-        if env.evaluation_result_list is None or not self._is_stopping():
-            return env
-        told = {name: getattr(env, name) for name in ("model", "params", "iteration", "begin_iteration")}
-        return CallbackEnv(**told, end_iteration=env.iteration + 1, evaluation_result_list=env.evaluation_result_list)
+    def has_ended(self, env: CallbackEnv, is_stopping: bool) -> None:
+        """Take note that an adapter has had a round; after the last one the training ends for all."""
+        self.is_stopping = self.is_stopping or is_stopping
+        if (self.is_stopping or env.iteration == env.end_iteration - 1) and self._after[-1] != self._settle:
+            self._after.append(self._settle)
 
     def cut_off(self, error: BaseException) -> None:
         """Close what is open because of an error that is about to end the training."""
         errors = Collected()
         for host in self._hosts:
             errors.call(host.follower.cut_off, error)
-        if errors.first is not None:
-            raise errors.first
+        self._leave(errors)
 
     def stop(self, who: Any, env: CallbackEnv, stop: EarlyStopException) -> None:
         """End the training: a callback of somebody else's has stopped it, or found that this was its last round."""
         errors = Collected()
         for host in self._hosts:  # those that stand after it have not had the round yet
-            errors.call(host.end_round, env)
+            errors.call(host.hear_round, env)
         _set_best(env.model, stop.best_iteration + 1, stop.best_score)
         name = getattr(who, "__name__", type(who).__name__)
         name = "LightGBM's early_stopping" if name == "_EarlyStoppingCallback" else name
@@ -195,65 +224,47 @@ class _Call:
 
     def _settle(self, env: CallbackEnv) -> None:
         """End the training after the last round, or after one in which it was asked to stop."""
-        is_last, is_stopping = env.iteration == env.end_iteration - 1, self._is_stopping()
-        if not is_last and not is_stopping:
-            return
-        results = env.evaluation_result_list
+        results, is_last = env.evaluation_result_list, env.iteration == env.end_iteration - 1
         # The number after the best round is cut off in cv, and 0 means "none" in train, as at an ordinary end.
         best = env.iteration if isinstance(env.model, CVBooster) else -1
-        _set_best(env.model, best + 1 if is_stopping else None, results)
+        _set_best(env.model, best + 1 if self.is_stopping else None, results)
         reason = next((host.follower.run.reason for host in self._hosts if host.follower.run.is_stop_requested), "")
         self._finish("" if is_last else reason, Collected())
-        if is_stopping and not is_last:
+        if self.is_stopping and not is_last:
             raise EarlyStopException(best, results)
 
     def _finish(self, stopped: str, errors: Collected) -> None:
         for host in self._hosts:
             errors.call(lambda follower: follower.finish(stopped=stopped), host.follower)
+        self._leave(errors)
+
+    def _leave(self, errors: Collected) -> None:
+        """Give the booster its own class back, and raise what there is to raise."""
+        if vars(self._model).pop(MARK, None) is not None:
+            self._model.__class__ = type(self._model).__mro__[1]
         if errors.first is not None:
             raise errors.first
 
-    def _is_stopping(self) -> bool:
-        return any(host.follower.is_live and host.follower.is_stopping() for host in self._hosts)
-
-    def _watch_booster(self, env: CallbackEnv) -> None:
-        own = vars(env.model)
-        self._replaced = {name: own[name] for name in _METHODS if name in own}
-        own.update({name: self._watched(env, getattr(env.model, name)) for name in _METHODS})
-
-    def _leave_booster(self, env: CallbackEnv) -> None:
-        own = vars(env.model)
-        for name in _METHODS:
-            own.pop(name, None)
-        own.update(self._replaced)
-
-    def _watched(self, env: CallbackEnv, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            try:
-                return method(*given, **named)
-            except BaseException as error:
-                self._leave_booster(env)
-                self.cut_off(error)
-                raise
-
-        return call
-
 
 class _Watched:
-    """A callback in LightGBM's lists of which we see what it raises."""
+    """A callback of LightGBM's own in its lists, of which we see what it raises."""
 
-    def __init__(self, call: _Call, callback: Callable[[CallbackEnv], Any], order: float) -> None:
-        self.call, self.callback, self.order = call, callback, order
+    def __init__(self, call: _Call, callback: Callable[[CallbackEnv], Any]) -> None:
+        self._call, self._callback, self.place = call, callback, callback.order  # type: ignore[attr-defined]
 
     def __call__(self, env: CallbackEnv) -> None:
-        told = self.call.as_told(env)
+        call, is_after = self._call, env.evaluation_result_list is not None
+        if call.is_stopping and is_after:  # LightGBM's early stopping then hands out the best round that it has found
+            env = CallbackEnv(
+                env.model, env.params, env.iteration, env.begin_iteration, env.iteration + 1, env.evaluation_result_list
+            )
         try:
-            self.callback(told)
+            self._callback(env)
         except BaseException as error:
-            if isinstance(error, EarlyStopException) and told.evaluation_result_list is not None:
-                self.call.stop(self.callback, told, error)
+            if is_after and isinstance(error, EarlyStopException):
+                call.stop(self._callback, env, error)
             else:
-                self.call.cut_off(error)
+                call.cut_off(error)
             raise
 
 
@@ -270,7 +281,6 @@ def _set_best(booster: Any, rounds: int | None, results: Any) -> None:
         for one in (booster, *booster.boosters) if is_pack else (booster,):
             one.best_iteration = rounds
     if not is_pack:
-        scores: dict[str, Any] = defaultdict(OrderedDict)
+        booster.best_score = defaultdict(OrderedDict)
         for name, metric, value, *_ in results or ():
-            scores[name][metric] = value
-        booster.best_score = scores
+            booster.best_score[name][metric] = value
