@@ -118,10 +118,17 @@ def placed_like(leaf: Any, array: Any) -> Any:
     return jax.device_put(array, leaf.sharding) if getattr(leaf, "committed", False) else array
 
 
-def _weak(number: Any) -> Any:
-    """Return an array that is weakly typed: JAX makes one of a number of Python's, and of nothing longer."""
-    is_single = getattr(number, "ndim", 0) == 0
-    return jax.numpy.asarray(getattr(number, "item", lambda: number)() if is_single else number)
+def _weak(array: Any) -> Any:
+    """Return a number or an array that is weakly typed, as JAX makes one of a number of Python's.
+
+    There is no word for it, but what is filled with such a number is weak, and stays so when it is overwritten.
+    """
+    strong = jax.numpy.asarray(array)
+    if not jax.numpy.issubdtype(strong.dtype, jax.numpy.number):
+        return strong
+    zero = next(kind(0) for kind in (int, float, complex) if isinstance(strong.dtype.type(0).item(), kind))
+    filled = jax.numpy.full(strong.shape, zero)
+    return filled.at[...].set(strong) if filled.dtype == strong.dtype else strong
 
 
 def _kind_of(leaf: Any) -> dict[str, str]:

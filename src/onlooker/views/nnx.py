@@ -136,8 +136,8 @@ class NnxView(JaxView):
 
     def _whole(self) -> Any:
         return {
-            "modules": {name: nnx.state(module) for name, module in self._modules.items()},
-            "optimizers": {name: nnx.state(optimizer) for name, optimizer in self.optimizers.items()},
+            "modules": {name: _snapshot(module) for name, module in self._modules.items()},
+            "optimizers": {name: _snapshot(optimizer) for name, optimizer in self.optimizers.items()},
         }
 
     def _structure(self) -> Any:
@@ -194,6 +194,11 @@ class _Evaluating:
 def _modes(part: Any) -> dict[str, Any]:
     """Return the attributes of a module that may be its mode: those that are true, false or nothing."""
     return {name: value for name, value in vars(part).items() if value is None or type(value) is bool}
+
+
+def _snapshot(owner: Any) -> Any:
+    """Return the state of a module or an optimizer. Its variables are new ones: `nnx.state` hands out those in use."""
+    return jax.tree_util.tree_map(lambda leaf: leaf, nnx.state(owner))
 
 
 def _variables(owner: Any) -> dict[Any, tuple[Any, Any]]:
