@@ -161,15 +161,13 @@ class LightningHost(Row):
 
 def quiet_trainer(callbacks, package=lightning, **settings):
     """Return a trainer that writes nothing and says nothing."""
-    return package.Trainer(
-        accelerator="cpu",
-        callbacks=list(callbacks),
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **settings,
-    )
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return package.Trainer(callbacks=list(callbacks), accelerator="cpu", **{**quiet, **settings})
 
 
 def run_quietly(act):

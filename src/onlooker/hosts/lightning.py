@@ -102,8 +102,8 @@ class _Adapter:
 
     def on_fit_start(self, trainer: Any, module: Any) -> None:
         """Draw as the saved run would have, before loaders are asked for their order."""
-        if self._loaded is not None and trainer.world_size == 1:
-            draw_from(self._loaded)
+        if self._loaded is not None:
+            draw_from(self._loaded, trainer)
 
     def on_fit_end(self, trainer: Any, module: Any) -> None:
         """Begin and end the run where there was nothing to train: Lightning then leaves its train hooks out."""
@@ -124,9 +124,10 @@ class _Adapter:
         """Begin the run."""
         self._has_begun = True
         if self._loaded is not None:
-            state = unpacked_state(self._loaded)
-            self._within = state.pop("within", None)
+            state, self._within = unpacked_state(self._loaded)
             self._follower.load_state_dict(state)
+            if self._within is not None:  # the loader has been asked again for the order of an epoch that it knew
+                draw_from(self._loaded, trainer)
         self._begin(trainer, module)
         self._follower.run.first_epoch = trainer.current_epoch
         self._follower.open("train")
@@ -143,18 +144,18 @@ class _Adapter:
         self._be_in_epoch(trainer)
         self._logged.begin_batch()
         self._forwarded, self._updates = None, trainer.global_step
-        self._follower.begin_batch("train_batch", batch_idx, batch)
+        self._follower.begin_batch("train_batch", trainer.fit_loop.batch_idx, batch)  # the same, if it is known here
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """End a batch, with what its step has logged and returned."""
         follower = self._follower
+        self._see(batch, outputs)
         if self._wants_train:
             self._log_batch(str)
             loss = outputs.get("loss") if isinstance(outputs, Mapping) else None
             if loss is not None:
                 parts = trainer.accumulate_grad_batches if module.automatic_optimization else 1
                 follower.log({"loss": loss if parts == 1 else loss * parts})
-        self._see_outputs(outputs)
         follower.end_batch(follower.run.step + (trainer.global_step > self._updates))
         self._stop_if_asked(trainer)
 
@@ -162,9 +163,8 @@ class _Adapter:
         """End an epoch, with Lightning's own values where it has them."""
         self._be_in_epoch(trainer)
         self._follower.end_batch()  # one whose step the module has left out
-        values = self._stage_values(trainer, str, is_training=True)
         if self._within is None:  # or else they are those of the epoch's rest
-            self._follower.log(values)
+            self._follower.log(self._stage_values(trainer, str, is_training=True))
         self._follower.close("epoch")
         self._stop_if_asked(trainer)
 
@@ -203,14 +203,13 @@ class _Adapter:
         """End a batch of a stage. The loss of a test is what was logged as such, or else what the step returns."""
         if not self._is_in_stage:
             return
+        self._see(batch, outputs)
         if self._stage == "predict":
             self._follower.run.outputs = outputs
-        else:
-            if self._wants_test:
-                loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-                if "loss" not in self._log_batch(bare_name) and getattr(loss, "numel", int)() == 1:
-                    self._follower.log({"loss": loss})
-            self._see_outputs(outputs)
+        elif self._wants_test:
+            loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+            if "loss" not in self._log_batch(bare_name) and getattr(loss, "numel", int)() == 1:
+                self._follower.log({"loss": loss})
         self._follower.end_batch()
         self._stop_stage_if_asked(trainer)
 
@@ -288,13 +287,14 @@ class _Adapter:
 
     def _stage_values(self, trainer: Any, rename: Callable[[str], str], is_training: bool) -> dict[str, Any]:
         """Return Lightning's own values for the end of an epoch or stage."""
-        metrics = trainer.callback_metrics
-        self._follower.run.native_logs.update(metrics)
-        return {rename(name): value for name, value in self._logged.of_stage(metrics, is_training).items()}
+        self._follower.run.native_logs.update(trainer.callback_metrics)
+        values = self._logged.of_stage(trainer.callback_metrics, is_training)
+        return {rename(name): value for name, value in values.items()}
 
-    def _see_outputs(self, returned: Any) -> None:
+    def _see(self, batch: Any, returned: Any) -> None:
+        run = self._follower.run
         outputs = returned.get("outputs") if isinstance(returned, Mapping) else None
-        self._follower.run.outputs = self._forwarded if outputs is None else outputs
+        run.data, run.outputs = batch, self._forwarded if outputs is None else outputs
 
     def _see_forward(self, module: Any, given: Any, outputs: Any) -> None:
         self._forwarded = self._forwarded if self._follower.is_in_hook else outputs

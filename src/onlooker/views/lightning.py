@@ -147,15 +147,13 @@ def callback_classes() -> tuple[type, ...]:
     loaded = tuple(sys.modules[name].Callback for name in PACKAGES if hasattr(sys.modules.get(name), "Callback"))
     if loaded:
         return loaded
-    try:
-        return (import_module(PACKAGES[0]).Callback,)
-    except ModuleNotFoundError as error:
-        if error.name != "lightning":
-            raise
+    for name in PACKAGES:
         try:
-            return (import_module(PACKAGES[1]).Callback,)
-        except ModuleNotFoundError:
-            raise error from None
+            return (import_module(name).Callback,)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in name:
+                raise
+    raise ModuleNotFoundError("No module named 'lightning'", name="lightning")
 
 
 def packed_state(run_state: dict[str, Any], is_alone: bool) -> dict[str, Any]:
@@ -170,15 +168,15 @@ def packed_state(run_state: dict[str, Any], is_alone: bool) -> dict[str, Any]:
     return packed
 
 
-def unpacked_state(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the position and the callbacks' states from what `packed_state` returned."""
+def unpacked_state(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return what `packed_state` was given; apart from it what an epoch had gathered, if it was under way."""
     run_state: dict[str, Any] = unpack(state["run"])
-    return run_state
+    return run_state, run_state.pop("within", None)
 
 
-def draw_from(state: dict[str, Any]) -> None:
-    """Put back the random states, where `packed_state` has kept them."""
-    if "random" in state:
+def draw_from(state: dict[str, Any], trainer: Any) -> None:
+    """Put back the random states, where there is one process only and was then."""
+    if "random" in state and trainer.world_size == 1:
         load_random_state(unpack(state["random"]))
 
 
