@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .history import History as History
     from .image_grid import ImageGrid as ImageGrid
+    from .inside import Inside as Inside
     from .lambda_callback import Lambda as Lambda
     from .progress import Progress as Progress
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 _FILES = {
     "History": "history",
     "ImageGrid": "image_grid",
+    "Inside": "inside",
     "Lambda": "lambda_callback",
     "Progress": "progress",
 }
 _KERAS_NAMES = {"LambdaCallback": "Lambda"}
 
-__all__ = ["Callback", "History", "ImageGrid", "Lambda", "LambdaCallback", "Progress"]
+__all__ = ["Callback", "History", "ImageGrid", "Inside", "Lambda", "LambdaCallback", "Progress"]
 
 
 def __getattr__(name: str) -> object:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .record import Record
+    from .view import Look
 
 ALONE = Declaration("Dispatcher", use="Dispatcher(callbacks)")
 """The host of a dispatcher that nobody gave a run."""
@@ -173,6 +174,22 @@ class Run:
             AbsentError: the host cannot give them.
         """
         return self.view.gradients(pattern)
+
+    def look(self) -> Look:
+        """Return what tensors of this run's kind are given to, to be told together what they look like.
+
+        Raises:
+            AbsentError: there are no tensors that could be looked into.
+
+        Example:
+            ```python
+            look = self.run.look()
+            for name, gradient in self.run.gradients("encoder.*").items():
+                look.add(name, gradient)  # waits for no device
+            summaries = look.fetch()  # one transfer
+            ```
+        """
+        return self.view.look()
 
     def save(self, path: Any) -> None:
         """Write the model, the optimizer, the random states, the position and the callbacks' states to a file.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         """What tells of many tensors together what they look like; `inside` has it."""
 
         def add(self, key: Any, tensor: Any) -> None: ...  # noqa: D102
+        def keep(self, tensor: Any, kept: Any = None) -> Any: ...  # noqa: D102
+        def add_difference(self, key: Any, tensor: Any, kept: Any) -> None: ...  # noqa: D102
         def fetch(self) -> dict[Any, Summary]: ...  # noqa: D102
 
 
@@ -162,22 +164,40 @@ class ModelView:
         """Return what tensors are given to, to be told together what they look like."""
         raise self._absent("looking into tensors")
 
-    def watch_steps(self, before: Callable[[], None], after: Callable[[], None]) -> Callable[[], None] | None:
-        """Have functions called right before and right after each step of an optimizer; return what undoes it.
+    def trained_weights(self) -> dict[str, Any]:
+        """Return the weights that an optimizer may change, where that is known; else all."""
+        return self.weights()
 
-        Before the step the gradients are all there, accumulated and unscaled. Where they are clipped in a way that can
-        be seen, `before` comes before that. None where steps tell nobody: then the gradients at the batch's end are the
-        best there is, and the weights have moved between its begin and its end.
+    def watch_steps(
+        self,
+        before: Callable[[dict[str, Any], dict[str, Any]], None],
+        after: Callable[[dict[str, Any]], None],
+        clipped: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Callable[[], None] | None:
+        """Have functions called around each step of an optimizer; return what undoes it.
+
+        None where steps tell nobody: then the gradients at the batch's end are the best there is, and the weights have
+        moved between its begin and its end.
+
+        Args:
+            before: gets the weights that are about to be changed and their gradients, by name. These are all there,
+                accumulated and unscaled; where they are clipped in a way that can be seen, it comes before that.
+            after: gets the weights that have been changed.
+            clipped: gets, right before the step, the gradients that have been clipped since `before`.
         """
         return None
 
-    def watch_activations(self, pattern: str | None, seen: Callable[[str, str, Any], None]) -> Callable[[], None]:
+    def watch_activations(
+        self, pattern: str | Callable[[str], bool] | None, seen: Callable[[str, str, Any], None], gradients: bool = True
+    ) -> Callable[[], None]:
         """Have a function called with what modules put out, until what is returned undoes it.
 
         Args:
-            pattern: a shell pattern on the modules' names; None for all that hold no other modules.
+            pattern: a shell pattern on the names of all modules; None, or a function of the name, for those that hold
+                no other modules.
             seen: given the module's name, `"activations"` or `"activation_gradients"`, and the tensor, which it must
-                look at before it returns, and not keep.
+                look at before it returns, and not keep. Called once for each call of the module.
+            gradients: whether the gradients of the outputs are wanted too.
         """
         raise self._absent("activations")
 

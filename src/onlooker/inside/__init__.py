@@ -50,6 +50,38 @@ class Look:
         begin = _begins.get(type(tensor)) or find_begin(tensor)
         self._found[key] = begin(key, tensor)
 
+    def keep(self, tensor: Any, kept: Any = None) -> Any:
+        """Return a copy of a tensor, to which `add_difference` compares it later.
+
+        Args:
+            tensor: as in `add`.
+            kept: an earlier copy of the same tensor: its memory is used again, and nothing is copied where it holds
+                the tensor's values already.
+        """
+        return file_of(tensor).keep(tensor, kept)
+
+    def add_difference(self, key: Any, tensor: Any, kept: Any) -> None:
+        """Look at what a tensor is now less what was kept of it. On the CPU that is one pass over both.
+
+        Args:
+            key: as in `add`.
+            tensor: as it is now.
+            kept: what `keep` returned. It may be kept on, for the next difference.
+
+        Raises:
+            LookError: it is no tensor of numbers, or its shape or type is no longer the same.
+
+        Example:
+            >>> import numpy
+            >>> look, weights = Look(), numpy.ones(3, dtype="float32")
+            >>> kept = look.keep(weights)
+            >>> weights -= 0.5
+            >>> look.add_difference("updates", weights, kept)
+            >>> look.fetch()["updates"].mean
+            -0.5
+        """
+        self._found[key] = file_of(tensor).begin_difference(key, tensor, kept)
+
     def fetch(self) -> dict[Any, Summary]:
         """Return what the tensors looked like, by key, in the order in which they were added."""
         waiting: dict[str, list[Any]] = {}
@@ -94,11 +126,25 @@ def summarise_all(tensors: Mapping[Any, Any]) -> dict[Any, Summary]:
 
 
 _begins: dict[type, Callable[[Any, Any], Any]] = {}
+_files: dict[type, Any] = {}
 
 
 def find_begin(tensor: Any) -> Callable[[Any, Any], Any]:
     """Return what looks at tensors of this type, and remember it."""
+    begin: Callable[[Any, Any], Any] = file_of(tensor).begin
+    _begins[type(tensor)] = begin
+    return begin
+
+
+def file_of(tensor: Any) -> Any:
+    """Return the module here that knows tensors of this type, and remember it.
+
+    Raises:
+        LookError: there is none.
+    """
     kind = type(tensor)
+    if kind in _files:
+        return _files[kind]
     for base in kind.__mro__:
         root = base.__module__.partition(".")[0]
         if root in _FILES and root in sys.modules:
@@ -108,6 +154,5 @@ def find_begin(tensor: Any) -> Callable[[Any, Any], Any]:
         if not isinstance(tensor, int | float | complex | list | tuple):
             raise LookError(f"{tensor!r:.60} is a {kind.__qualname__}; expected a tensor of PyTorch, JAX or NumPy")
         file = "numpy"
-    begin: Callable[[Any, Any], Any] = import_module(f"{__name__}.{file}").begin
-    _begins[kind] = begin
-    return begin
+    _files[kind] = module = import_module(f"{__name__}.{file}")
+    return module

@@ -15,7 +15,7 @@ import numpy as np
 from onlooker.core.errors import LookError
 from onlooker.core.summary import BINS, LOWEST_EXPONENT, Summary
 
-from .numpy import summarise_array
+from .numpy import summarise_array, summarise_difference
 
 _HALF = BINS // 2
 
@@ -40,9 +40,44 @@ def begin(key: Any, array: Any) -> Summary | Row:
         raise LookError(f"{key!r} holds keys of a random generator, not numbers")
     if array.is_deleted():
         raise LookError(f"{key!r} was donated to a compiled function, and its memory is gone")
-    if all(device.platform == "cpu" for device in array.devices()):
+    if _is_on_cpu(array):
         return summarise_array(np.asarray(array), str(array.dtype))
     return Row(_row(array), tuple(array.shape), str(array.dtype))
+
+
+def keep(array: Any, kept: Any) -> Any:
+    """Return a copy of an array, which may be donated to a function before it is compared; on the CPU, NumPy's.
+
+    Args:
+        array: to be copied.
+        kept: an earlier copy, whose memory may be used.
+    """
+    if not _is_on_cpu(array):
+        return jnp.copy(array)
+    values = np.asarray(array)
+    if isinstance(kept, np.ndarray) and kept.shape == values.shape and kept.dtype == values.dtype:
+        np.copyto(kept, values)
+        return kept
+    return np.array(values, order="C")
+
+
+def begin_difference(key: Any, array: Any, kept: Any) -> Summary | Row:
+    """Return what an array less what was kept of it looks like, or, on a device, numbers from which it will be told.
+
+    Raises:
+        LookError: it is no longer of the shape and type of what was kept, or was donated to a function.
+    """
+    if array.is_deleted():
+        raise LookError(f"{key!r} was donated to a compiled function, and its memory is gone")
+    if array.shape != kept.shape or array.dtype != kept.dtype:
+        raise LookError(f"{key!r} is no longer the array that was kept: its shape or its type has changed")
+    if isinstance(kept, np.ndarray):
+        return summarise_difference(np.asarray(array), kept, str(array.dtype))
+    return Row(_row(array - kept), tuple(array.shape), str(array.dtype))
+
+
+def _is_on_cpu(array: Any) -> bool:
+    return all(device.platform == "cpu" for device in array.devices())
 
 
 def finish(rows: list[Row]) -> list[Summary]:

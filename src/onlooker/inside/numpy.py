@@ -24,6 +24,7 @@ the number of zeros, the bins, and how many elements are not finite: if there ar
 _NAN = float("nan")
 _FLOAT32 = np.dtype(np.float32)
 _pass: Pass | None = None
+_difference_pass: Callable[[Any, Any], Any] | None = None
 
 
 def begin(key: Any, tensor: Any) -> Summary:
@@ -58,6 +59,74 @@ def summarise_array(array: Any, dtype: str = "") -> Summary:
     if _is_small_float(flat.dtype):
         return _of_float32(flat.astype(np.float32), shape, dtype)
     return _of_float64(flat.astype(np.float64), shape, dtype)
+
+
+def keep(array: Any, kept: Any) -> Any:
+    """Return a copy of an array, in the memory of an earlier copy where that is of its kind."""
+    array = np.asarray(array)
+    if isinstance(kept, np.ndarray) and kept.shape == array.shape and kept.dtype == array.dtype:
+        np.copyto(kept, array)
+        return kept
+    return np.array(array, order="C")
+
+
+def begin_difference(key: Any, array: Any, kept: Any) -> Summary:
+    """Return what an array less what was kept of it looks like; afterwards, what is kept is the array itself.
+
+    Raises:
+        LookError: they hold no numbers.
+    """
+    return summarise_difference(np.asarray(array), kept)
+
+
+def summarise_difference(array: Any, kept: Any, dtype: str = "") -> Summary:
+    """Return what one array less another looks like, and put the first into the second.
+
+    Args:
+        array: of NumPy.
+        kept: one of the same shape and type, in one piece.
+        dtype: what the tensor was before it became this array; "" where it was the same.
+
+    Raises:
+        LookError: they hold no numbers.
+    """
+    if array.dtype.kind == "b":
+        raise LookError("there is no difference of truth values")
+    go_over = _difference_pass or _get_difference_pass()
+    if array.dtype != _FLOAT32 or go_over is None or not array.size:
+        with np.errstate(all="ignore"):
+            difference = array - kept
+        np.copyto(kept, array)
+        return summarise_array(difference, dtype or str(array.dtype))
+    flat = np.ascontiguousarray(array.reshape(-1))
+    low, high, total, squares, zeros, bins, nan, inf = go_over(flat, kept.reshape(-1))
+    count = len(flat)
+    if nan + inf == count:
+        return _empty(array.shape, dtype or "float32", count, nan, inf)
+    return Summary(
+        count=count,
+        shape=array.shape,
+        dtype=dtype or "float32",
+        min=float(low) + 0.0,  # so that a zero has no sign
+        max=float(high) + 0.0,
+        total=float(total),
+        squares=float(squares),
+        zeros=int(zeros),
+        nan=int(nan),
+        inf=int(inf),
+        bins=bins,
+    )
+
+
+def _get_difference_pass() -> Callable[[Any, Any], Any] | None:
+    """Return the pass over two arrays of float32, where Numba is installed."""
+    global _difference_pass
+    try:
+        from .kernel import compiled_difference as found
+    except ImportError:
+        return None
+    _difference_pass = found
+    return found
 
 
 def get_pass() -> Pass:

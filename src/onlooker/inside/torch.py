@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from onlooker.core.errors import LookError
 from onlooker.core.summary import BINS, LOWEST_EXPONENT, Summary
 
-from .numpy import summarise_array
+from .numpy import summarise_array, summarise_difference
 
 _SMALL = tuple(
     getattr(torch, name)
@@ -41,10 +42,8 @@ def begin(key: Any, tensor: torch.Tensor) -> Summary | Row:
     Raises:
         LookError: it is of a kind that cannot be looked at, such as one without memory.
     """
-    dense = tensor.detach()
-    dtype = _NAMES.get(tensor.dtype) or str(tensor.dtype).removeprefix("torch.")
-    is_plain = dense.dtype is torch.float32 and type(dense) is torch.Tensor and dense.layout is torch.strided
-    if not is_plain or dense.is_neg():
+    dense, dtype = tensor.detach(), _dtype_name(tensor)
+    if not _is_plain(dense):
         dense = _dense(dense)
     if dense.is_cpu:
         return summarise_array(dense.numpy(), dtype)
@@ -52,6 +51,68 @@ def begin(key: Any, tensor: torch.Tensor) -> Summary | Row:
         raise LookError(f"the tensor {key!r} has no memory (device 'meta'), so there is nothing to look at")
     with torch.no_grad():
         return Row(_row(dense), tuple(dense.shape), dtype)
+
+
+class Kept:
+    """What was kept of a tensor on the CPU, with what tells whether it is still the same.
+
+    PyTorch counts the changes of a tensor, but not those through `tensor.data`: so some elements are compared, too.
+    """
+
+    __slots__ = ("array", "probe", "version")
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.array = np.array(tensor.numpy(), order="C")
+        self.version = tensor._version
+        self.probe = slice(None, None, self.array.size // 64 + 1)
+
+    def is_like(self, tensor: torch.Tensor) -> bool:
+        """Say whether the tensor can be kept in the same memory."""
+        return self.array.shape == tensor.shape
+
+    def refresh(self, tensor: torch.Tensor) -> None:
+        """Take the tensor's values, unless they are the same as far as can be seen."""
+        values = tensor.numpy()
+        if self.version != tensor._version or not self._looks_same(values):
+            np.copyto(self.array, values)
+            self.version = tensor._version
+
+    def _looks_same(self, values: Any) -> bool:
+        return np.array_equal(values.reshape(-1)[self.probe], self.array.reshape(-1)[self.probe])
+
+
+def keep(tensor: torch.Tensor, kept: Any) -> Any:
+    """Return a copy of a tensor, in the memory of an earlier copy where that is of its kind."""
+    tensor = tensor.detach()
+    if _is_plain(tensor) and tensor.is_cpu and not tensor.is_inference():
+        if isinstance(kept, Kept) and kept.is_like(tensor):
+            kept.refresh(tensor)
+            return kept
+        return Kept(tensor)
+    if isinstance(kept, torch.Tensor) and _fits(kept, tensor):
+        kept.copy_(tensor)
+        return kept
+    return tensor.clone()
+
+
+def begin_difference(key: Any, tensor: torch.Tensor, kept: Any) -> Summary | Row:
+    """Return what a tensor less what was kept of it looks like; on the CPU, what is kept is the tensor afterwards.
+
+    Raises:
+        LookError: it is of a kind that cannot be looked at, or no longer what was kept of it.
+    """
+    tensor = tensor.detach()
+    if isinstance(kept, Kept):
+        if not _is_plain(tensor) or not kept.is_like(tensor):
+            raise LookError(f"{key!r} is no longer the tensor that was kept: its shape or its type has changed")
+        kept.version = tensor._version
+        return summarise_difference(tensor.numpy(), kept.array)
+    if tensor.shape != kept.shape or tensor.dtype == torch.bool:
+        raise LookError(f"{key!r} has no difference to what was kept of it")
+    with torch.no_grad():
+        found = begin(key, torch.sub(_dense(tensor), _dense(kept)))
+    found.dtype = _dtype_name(tensor)
+    return found
 
 
 def finish(rows: list[Row]) -> list[Summary]:
@@ -65,6 +126,25 @@ def finish(rows: list[Row]) -> list[Summary]:
         for place, numbers in zip(places, fetched, strict=True):
             found[place] = _of_row(numbers, rows[place].shape, rows[place].dtype)
     return [found[place] for place in range(len(rows))]
+
+
+def _dtype_name(tensor: torch.Tensor) -> str:
+    return _NAMES.get(tensor.dtype) or str(tensor.dtype).removeprefix("torch.")
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor is nothing but float32 in memory, as nearly all are."""
+    is_usual = tensor.dtype is torch.float32 and type(tensor) is torch.Tensor and tensor.layout is torch.strided
+    return is_usual and not tensor.is_neg()
+
+
+def _fits(kept: torch.Tensor, tensor: torch.Tensor) -> bool:
+    return (kept.shape, kept.dtype, kept.device, kept.layout) == (
+        tensor.shape,
+        tensor.dtype,
+        tensor.device,
+        tensor.layout,
+    )
 
 
 def _dense(tensor: Any) -> torch.Tensor:

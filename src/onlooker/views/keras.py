@@ -18,6 +18,7 @@ import keras
 
 from onlooker.core.errors import AbsentError, DataError
 from onlooker.core.view import ModelView
+from onlooker.inside import Look
 
 from .keras_random import global_generator, load_random_state, random_state, seed_all, set_global_generator
 from .weights_h5 import read_weights, write_weights
@@ -53,6 +54,12 @@ class KerasView(ModelView):
             for name, variable in _named(self.model.weights)
             if pattern is None or fnmatchcase(name, pattern)
         }
+
+    def trained_weights(self) -> dict[str, Any]:
+        """Return the weights that the optimizer changes: not the statistics that layers gather."""
+        trained = {id(variable) for variable in self.model.trainable_weights}
+        weights = self.weights()
+        return {name: weights[name] for name, variable in _named(self.model.weights) if id(variable) in trained}
 
     def gradients(self, pattern: str | None = None) -> dict[str, Any]:
         """Return the gradients of the last train batch, before clipping. On the torch backend only.
@@ -197,6 +204,30 @@ class KerasView(ModelView):
         extra: dict[str, Any] = beside["extra"]
         return extra
 
+    def look(self) -> Look:
+        """Return what tensors are given to, to be told together what they look like."""
+        return Look()
+
+    def lacks(self, ability: str) -> str | None:
+        """Return why an ability is missing: activations are to be had on the torch backend only."""
+        if ability == "activations" and self.backend != "torch":
+            return self.reason
+        return super().lacks(ability)
+
+    def watch_activations(
+        self, pattern: str | Callable[[str], bool] | None, seen: Callable[[str, str, Any], None], gradients: bool = True
+    ) -> Callable[[], None]:
+        """Watch the outputs of layers, which on the torch backend are torch modules, under their paths.
+
+        Raises:
+            AbsentError: on the other backends.
+        """
+        if self.backend != "torch":
+            raise self._absent("activations")
+        from .torch_activations import watch
+
+        return watch(_chosen_layers(self.model, pattern), seen, gradients)
+
     def count_steps(self, stepped: Callable[[], None]) -> Callable[[], None] | None:
         """Return None: compiled steps tell nobody. The host counts by the optimizer's own counter."""
         return None
@@ -249,6 +280,18 @@ def _named(variables: list[Any]) -> Iterator[tuple[str, Any]]:
     for variable in variables:
         seen[variable.path] = count = seen.get(variable.path, 0) + 1
         yield (variable.path if count == 1 else f"{variable.path}#{count}"), variable
+
+
+def _chosen_layers(model: Any, pattern: Any) -> list[tuple[str, Any]]:
+    """Return layers by path: all that match a pattern, or those that hold no others and that a function chooses."""
+    found = []
+    for layer in model._flatten_layers(include_self=False):
+        name = layer.path or layer.name  # only what has variables has a path
+        is_leaf = not list(layer._flatten_layers(include_self=False))
+        is_chosen = fnmatchcase(name, pattern) if isinstance(pattern, str) else is_leaf
+        if is_chosen and (not callable(pattern) or pattern(name)):
+            found.append((name, layer))
+    return found
 
 
 def _rate(optimizer: Any) -> float:

@@ -15,9 +15,13 @@ import torch
 
 from onlooker.core.atomic_file import AtomicFile
 from onlooker.core.view import ModelView
+from onlooker.inside import Look
 
+from .torch_activations import Choice, Seen, chosen, watch
+from .torch_names import clean_name, joined, unwrapped
 from .torch_plain import pack, unpack
 from .torch_random import load_random_state, random_state, seed_all
+from .torch_steps import StepWatch, Tensors
 
 
 class TorchView(ModelView):
@@ -128,7 +132,7 @@ class TorchView(ModelView):
     def state_dict(self) -> dict[str, Any]:
         """Return the state of modules, optimizers and random generators."""
         return {
-            "modules": {name: _unwrapped(module).state_dict() for name, module in self._modules.items()},
+            "modules": {name: unwrapped(module).state_dict() for name, module in self._modules.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "random": random_state(),
         }
@@ -136,7 +140,7 @@ class TorchView(ModelView):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
         for name, module in self._modules.items():
-            _unwrapped(module).load_state_dict(state["modules"][name])
+            unwrapped(module).load_state_dict(state["modules"][name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         load_random_state(state["random"])
@@ -179,6 +183,26 @@ class TorchView(ModelView):
 
         return undo
 
+    def look(self) -> Look:
+        """Return what tensors are given to, to be told together what they look like."""
+        return Look()
+
+    def watch_steps(
+        self,
+        before: Callable[[Tensors, Tensors], None],
+        after: Callable[[Tensors], None],
+        clipped: Callable[[Tensors], None] | None = None,
+    ) -> Callable[[], None] | None:
+        """Watch each optimizer for the weights that it is for; None without one. `torch_clipping` says what is seen."""
+        if not self.optimizers:
+            return None
+        names = {id(parameter): name for name, parameter in self._parameters()}
+        return StepWatch(names, self.optimizers.values(), before, after, clipped).undo
+
+    def watch_activations(self, pattern: Choice, seen: Seen, gradients: bool = True) -> Callable[[], None]:
+        """Watch the modules' outputs, by hooks on modules and tensors."""
+        return watch(chosen(self._modules, pattern), seen, gradients)
+
     def process_count(self) -> int:
         """Return how many processes train together."""
         distributed = torch.distributed
@@ -192,10 +216,14 @@ class TorchView(ModelView):
         return int(distributed.get_rank()) if distributed.is_available() and distributed.is_initialized() else 0
 
     def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
-        """Yield each parameter once, under its clean name."""
+        """Yield each parameter once, under its clean name; one that two models share belongs to the first."""
+        shared: set[int] = set()
+        is_alone = len(self._modules) == 1  # and then a module sees to it itself
         for prefix, module in self._modules.items():
-            for name, parameter in _unwrapped(module).named_parameters():
-                yield (f"{prefix}.{name}" if prefix else name), parameter
+            for name, parameter in unwrapped(module).named_parameters():
+                if is_alone or id(parameter) not in shared:
+                    shared.add(id(parameter))
+                    yield joined(prefix, clean_name(name)), parameter
 
     def _groups(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, optimizer in self.optimizers.items():
@@ -244,17 +272,6 @@ def _named_optimizers(optimizer: Any) -> dict[str, torch.optim.Optimizer]:
                 f"or a dict or list of them"
             )
     return named
-
-
-def _unwrapped(module: torch.nn.Module) -> torch.nn.Module:
-    """Return the user's module from within `torch.compile` and the data-parallel wrappers, whose names are no one's."""
-    while True:
-        if isinstance(getattr(module, "_orig_mod", None), torch.nn.Module):
-            module = module._orig_mod  # type: ignore[assignment]
-        elif isinstance(module, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
-            module = module.module
-        else:
-            return module
 
 
 def _set_rate(group: dict[str, Any], value: float) -> None:

@@ -1,0 +1,75 @@
+"""Which weights and layers are looked at: names and patterns, and what a name belongs to.
+
+Owns how names are split into layers. A weight belongs to the layer whose name is in front of its own last part:
+`"encoder.0.weight"` to `"encoder.0"`, and in Keras `"encoder/dense/kernel"` to `"encoder/dense"`.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Choice:
+    """Names that match one of several shell patterns, themselves or by a layer that they are in.
+
+    Args:
+        patterns: one or several, for example `"encoder.*"` or `["head", "*.attention"]`; None for all names.
+
+    Attributes:
+        asked: every name that was asked about, for the message when none was chosen.
+
+    Raises:
+        ValueError: a pattern is no word, or there are none.
+
+    Example:
+        >>> choice = Choice("encoder")
+        >>> choice("encoder.0.weight"), choice("head.weight")
+        (True, False)
+    """
+
+    def __init__(self, patterns: str | Sequence[str] | None = None) -> None:
+        listed = [patterns] if isinstance(patterns, str) else patterns
+        if listed is not None and not (listed and all(isinstance(one, str) and one for one in listed)):
+            raise ValueError(
+                f"layers={patterns!r}; expected a pattern on names such as 'encoder.*', a list of them, or None for all"
+            )
+        self.patterns = None if listed is None else tuple(listed)
+        self._known: dict[str, bool] = {}
+
+    @property
+    def asked(self) -> list[str]:
+        """Every name that was asked about, in order."""
+        return list(self._known)
+
+    @property
+    def has_chosen(self) -> bool:
+        """Whether one of them was chosen, or all are."""
+        return self.patterns is None or any(self._known.values())
+
+    def __call__(self, name: str) -> bool:
+        """Say whether a name is chosen."""
+        if self.patterns is None:
+            return True
+        if name not in self._known:
+            names = (name, *_layers_around(name))
+            self._known[name] = any(fnmatchcase(one, pattern) for pattern in self.patterns for one in names)
+        return self._known[name]
+
+
+def layer_of(name: str) -> str:
+    """Return the layer that a weight belongs to; of one that is in none, its own name."""
+    return name.rpartition(_separator(name))[0] or name
+
+
+def _layers_around(name: str) -> list[str]:
+    separator = _separator(name)
+    parts = name.split(separator)
+    return [separator.join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _separator(name: str) -> str:
+    return "/" if "/" in name else "."

@@ -1,0 +1,233 @@
+"""`Inside`: what the tensors of a model look like while it trains.
+
+Owns the arguments, when to look, and what is done with what was seen. How a look goes is `looking`'s business, the past
+is `timeline`'s, what stands out `standing_out`'s, and how it is shown `table`'s and `figures`'.
+"""
+
+from __future__ import annotations
+
+from onlooker.core.callback import Callback
+from onlooker.core.conditions import Trigger
+from onlooker.core.declaration import ABILITIES
+from onlooker.core.errors import nearest, warn
+from onlooker.core.gate import Gate
+from onlooker.core.record import Scalars, Summaries
+from onlooker.core.trigger import every as every_
+
+from .choice import Choice
+from .looking import NEEDS, WHAT, Looking
+from .timeline import TensorHistory, Timeline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from onlooker.core.logs import Logs
+    from onlooker.core.summary import Summary
+
+    from .looking import Seen
+
+
+class Inside(Callback):
+    """Looks into a model while it trains: weights, gradients, updates and activations, with histograms.
+
+    Acts in `on_train_begin`, where it forgets the training before, `on_train_batch_begin`, where it decides whether to
+    look and sets up what that needs, `on_train_batch_end`, where it takes everything down and hands out its records,
+    and `on_train_end`. Reads and writes no logs. A look waits for a batch in which an optimizer steps. Records, for
+    whoever keeps them: `Summaries` for each of `what`, and `Scalars` with `gradient_norm` and, where gradients were
+    clipped, `clipped_gradient_norm`, over the weights that are looked at.
+
+    Observing changes nothing: a training with it ends with bit-identical weights.
+
+    Args:
+        what: what to look at: `"weights"`, after the step; `"gradients"`, accumulated, unscaled and before clipping as
+            far as that can be seen; `"updates"`, the difference that the step has made; `"activations"`, what layers
+            put out, and `"activation_gradients"`.
+        every: a trigger that says when to look. Default: at every step.
+        layers: a pattern on the names of weights and layers, such as `"encoder.*"`, or `"encoder"` for all that is in
+            it, or a list of them; None for all.
+        keep: how many rows of the past are kept of each tensor, an even number. When there are more looks, neighbours
+            are added up, so that the whole training stays visible. A row takes 600 bytes.
+
+    Attributes:
+        latest: what the last look has found: by what and by name, `Summary` objects.
+        latest_step: the step of that look; None before the first.
+
+    Raises:
+        ValueError: a name in `what` is unknown, or another argument is out of its range.
+        TriggerError: `every` is no trigger, or can never pass within a batch.
+
+    Source: that histograms by powers of two can be added up, and what to look for (updates about a thousandth of the
+    weights): A. Karpathy, "makemore", part 3, 2022, and the notes of Stanford's CS231n on babysitting the learning.
+
+    Example:
+        >>> import torch, onlooker as ol
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Linear(4, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> inside = ol.callbacks.Inside()
+        >>> with ol.Loop(model, optimizer, callbacks=[inside]) as loop:
+        ...     for epoch in loop.epochs(1):
+        ...         for x in loop.train([torch.randn(8, 4)] * 5):
+        ...             optimizer.zero_grad(); model(x).square().mean().backward(); optimizer.step()
+        >>> inside.history("weight", "gradients").steps.tolist()
+        [1, 2, 3, 4, 5]
+        >>> inside.latest["updates"]["weight"].shape
+        (1, 4)
+    """
+
+    on_error = "warn"
+
+    def __init__(
+        self,
+        what: Sequence[str] = ("weights", "gradients", "updates", "activations"),
+        every: Trigger | None = None,
+        layers: str | Sequence[str] | None = None,
+        keep: int = 128,
+    ) -> None:
+        self.what = _checked_what(what)
+        self.every = every_(steps=1) if every is None else _checked_trigger(every)
+        if not isinstance(keep, int) or isinstance(keep, bool) or keep < 2 or keep % 2:
+            raise ValueError(f"keep={keep!r}; expected an even number of rows, at least 2")
+        self.layers, self.keep_rows = layers, keep
+        Choice(layers)  # refuses what is no pattern
+        needs = dict.fromkeys(NEEDS.get(one, "weights") for one in self.what)
+        self.needs = tuple(one for one in needs if one in ABILITIES)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._timelines: dict[tuple[str, str], Timeline] = {}
+        self._choice = Choice(self.layers)
+        self._looking = Looking(self.what, self._choice)
+        self._is_armed = False
+        self._ask: Callable[..., None] = self._arm
+        self.latest: dict[str, dict[str, Summary]] = {}
+        self.latest_step: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Inside({', '.join(self.what)}; {self.every!r}, last look at step {self.latest_step})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to a training under way."""
+        left_out = ("_looking", "_ask", "_choice")
+        return {name: value for name, value in super().__getstate__().items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take back what `__getstate__` returned."""
+        self.__dict__.update(state)
+        self._choice = Choice(self.layers)
+        self._looking = Looking(self.what, self._choice)
+        self._is_armed, self._ask = False, self._arm
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget the training before."""
+        self._forget()
+        self._ask = Gate(self.every, self.run).wrap("on_train_batch_begin", self._arm)
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Decide whether to look, and set up what that needs."""
+        if not self._is_armed:
+            self._ask(batch, logs)
+            if not self._is_armed:
+                self._looking.rest()
+                return
+        self._looking.begin(self.run)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Take everything down, and keep and hand out what was seen if an optimizer has stepped."""
+        if self._is_armed:
+            seen = self._looking.end(self.run)
+            if seen is not None:
+                self._is_armed = False
+                self._take(seen)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Let go of the model."""
+        self._is_armed = False
+        self._looking.rest()
+
+    def _arm(self, batch: int, logs: Logs | None = None) -> None:
+        """Look at the next step: called where the trigger lets it through."""
+        self._is_armed = True
+
+    def _take(self, seen: Seen) -> None:
+        run = self.run
+        self.latest, self.latest_step = {}, run.step
+        if not self._choice.has_chosen:
+            self._is_armed = False
+            warn(f"Inside(layers={self.layers!r}) matches no name; there are: {_listed(self._choice.asked)}")
+            return
+        for what in self.what:
+            summaries = seen.summaries.get(what, {})
+            if not summaries:
+                continue
+            self.latest[what] = summaries
+            for name, summary in summaries.items():
+                timeline = self._timelines.get((what, name))
+                if timeline is None:
+                    timeline = self._timelines[what, name] = Timeline(self.keep_rows)
+                timeline.add(run.step, summary)
+            run.record(Summaries(what, summaries))
+        norms = seen.norms()
+        if norms:
+            run.record(Scalars(norms))
+
+    def names(self, what: str) -> list[str]:
+        """Return the names of what has been seen so far, for example all weights that had a gradient."""
+        return [name for one, name in self._timelines if one == what]
+
+    def history(self, name: str, what: str) -> TensorHistory:
+        """Return what one tensor has looked like over the training, as arrays.
+
+        Args:
+            name: of a weight, or for activations of a layer.
+            what: one of those that are looked at.
+
+        Raises:
+            KeyError: it was never seen; the message says what was.
+        """
+        timeline = self._timelines.get((what, name))
+        if timeline is None:
+            known = self.names(what)
+            guess = nearest(name, known) if known else None
+            hint = f"did you mean {guess!r}?" if guess else f"seen so far: {_listed(known) or 'nothing'}"
+            raise KeyError(f"no {what} of {name!r} were seen; {hint}")
+        return timeline.read()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the past, as arrays."""
+        tensors = [{"what": key[0], "name": key[1], **one.state_dict()} for key, one in self._timelines.items()]
+        return {"tensors": tensors}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back the past."""
+        self._timelines = {
+            (one["what"], one["name"]): Timeline.from_state(one, self.keep_rows) for one in state["tensors"]
+        }
+
+
+def _checked_what(what: Sequence[str]) -> tuple[str, ...]:
+    listed = (what,) if isinstance(what, str) else tuple(what)
+    for one in listed:
+        if one not in WHAT:
+            guess = nearest(str(one), WHAT)
+            hint = f"did you mean {guess!r}?" if guess else f"expected some of {', '.join(WHAT)}"
+            raise ValueError(f"what={what!r} names {one!r}, which is nothing to look at; {hint}")
+    if not listed:
+        raise ValueError(f"what={what!r} is nothing; name some of {', '.join(WHAT)}")
+    return tuple(dict.fromkeys(listed))
+
+
+def _checked_trigger(every: Trigger) -> Trigger:
+    if not isinstance(every, Trigger):
+        from onlooker.core.errors import TriggerError
+
+        raise TriggerError(f"every={every!r} is no trigger; write for example every=onlooker.every(steps=100)")
+    every.check_hook("on_train_batch_begin")
+    return every
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    shown = ", ".join(map(repr, names[:most]))
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,227 @@
+"""`Looking`: one look into a model, over a train batch: set up when it begins, told when the optimizer has stepped.
+
+Owns when each tensor is looked at, and that nothing is left behind: neither hooks nor copies of weights. When to look
+is `Inside`'s business, and what to make of it too.
+"""
+
+from __future__ import annotations
+
+from onlooker.core.errors import AbsentError, LookError, warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from onlooker.core.run import Run
+    from onlooker.core.summary import Summary
+    from onlooker.core.view import Look
+
+    Undo = Callable[[], None]
+
+WHAT = ("weights", "gradients", "updates", "activations", "activation_gradients")
+"""All that can be looked at."""
+
+NEEDS = {"gradients": "gradients", "activations": "activations", "activation_gradients": "activations"}
+"""The ability that each of them needs; the others need `"weights"`."""
+
+
+class Seen:
+    """What one look has found.
+
+    Attributes:
+        summaries: by what and by name.
+        clipped: of gradients that were clipped, what they looked like afterwards, by name.
+    """
+
+    def __init__(self) -> None:
+        self.summaries: dict[str, dict[str, Summary]] = {}
+        self.clipped: dict[str, Summary] = {}
+
+    def take(self, key: tuple[Any, ...], summary: Summary) -> None:
+        """Take a summary; those of several calls of one module are added up."""
+        what, name = key[0], key[1]
+        if what == "clipped":
+            self.clipped[name] = summary
+            return
+        of_what = self.summaries.setdefault(what, {})
+        of_what[name] = of_what[name] + summary if len(key) > 2 and name in of_what else summary
+
+    def norms(self) -> dict[str, float]:
+        """Return the norm of all gradients together, before clipping and, where there was some, after it."""
+        gradients = self.summaries.get("gradients", {})
+        if not gradients:
+            return {}
+        found = {"gradient_norm": _norm(gradients.values())}
+        if self.clipped:
+            found["clipped_gradient_norm"] = _norm({**gradients, **self.clipped}.values())
+        return found
+
+
+class Looking:
+    """Looks into the model of a run over a train batch.
+
+    Args:
+        what: names in `WHAT`.
+        choice: says of a name whether it is looked at.
+
+    Attributes:
+        is_watching: whether there are hooks.
+    """
+
+    def __init__(self, what: Iterable[str], choice: Callable[[str], bool]) -> None:
+        self.what = tuple(what)
+        self._choice = choice
+        self._undo: list[Undo] = []
+        self._kept: dict[str, Any] = {}
+        self._warned: set[tuple[str, str]] = set()
+        self._look: Look | None = None
+        self._sees_steps = self._has_stepped = False
+        self._error: Exception | None = None
+        self._calls = 0
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether there are hooks."""
+        return bool(self._undo)
+
+    def begin(self, run: Run) -> None:
+        """Set up what is needed to look into the batch that begins."""
+        self.leave()
+        view, what = run.view, self.what
+        self._look, self._error, self._has_stepped, self._calls = run.look(), None, False, 0
+        try:
+            undo = view.watch_steps(self._before, self._after, self._clipped if "gradients" in what else None)
+            self._sees_steps = undo is not None
+            if undo is not None:
+                self._undo.append(undo)
+            elif "updates" in what:
+                self._keep(view.trained_weights())
+            if "activations" in what or "activation_gradients" in what:
+                self._watch_activations(view)
+        except BaseException:
+            self.leave()
+            raise
+
+    def end(self, run: Run) -> Seen | None:
+        """Return what was seen, if an optimizer has stepped in the batch that ends; else None. No hooks are left.
+
+        Raises:
+            Exception: what went wrong while looking; it was held back, so as not to come up within a user's step.
+        """
+        self.leave()
+        error, look = self._error, self._look
+        if error is not None:
+            raise error
+        has_stepped = self._has_stepped if self._sees_steps else run.step > run.step_at_batch_begin
+        if look is None or not has_stepped:
+            return None
+        self._look = None
+        self._add_rest(look, run)
+        seen = Seen()
+        for key, summary in look.fetch().items():
+            seen.take(key, summary)
+        return seen
+
+    def leave(self) -> None:
+        """Take all hooks away."""
+        while self._undo:
+            self._undo.pop()()
+
+    def rest(self) -> None:
+        """Let go of the copies of weights, too: there is no look at this batch."""
+        self.leave()
+        if self._kept:
+            self._kept = {}
+
+    # While the batch runs.
+
+    def _before(self, weights: dict[str, Any], gradients: dict[str, Any]) -> None:
+        if "gradients" in self.what:
+            self._add_all("gradients", gradients)
+        if "updates" in self.what:
+            self._keep(weights)
+
+    def _clipped(self, gradients: dict[str, Any]) -> None:
+        self._add_all("clipped", gradients)
+
+    def _after(self, weights: dict[str, Any]) -> None:
+        self._has_stepped = True
+        if "updates" in self.what:
+            self._add_differences(weights)
+
+    def _seen(self, name: str, what: str, tensor: Any) -> None:
+        if what in self.what and self._choice(name):
+            self._calls += 1  # a module may be called several times
+            self._add((what, name, self._calls), tensor)
+
+    def _watch_activations(self, view: Any) -> None:
+        try:
+            self._undo.append(view.watch_activations(self._choice, self._seen, "activation_gradients" in self.what))
+        except AbsentError as error:
+            self._warn("", str(error))
+
+    # Looking at tensors: what cannot be looked at is left out, and said once.
+
+    def _add_rest(self, look: Look, run: Run) -> None:
+        """Look at what is best looked at when the batch ends."""
+        self._look = look
+        if not self._sees_steps:
+            if "gradients" in self.what:
+                try:
+                    self._add_all("gradients", run.view.gradients())
+                except AbsentError as error:
+                    self._warn("", str(error))
+            if "updates" in self.what:
+                self._add_differences(run.view.trained_weights())
+        if "weights" in self.what:
+            self._add_all("weights", run.view.weights())
+        self._look = None
+        if self._error is not None:
+            raise self._error
+
+    def _add_all(self, what: str, tensors: dict[str, Any]) -> None:
+        for name, tensor in tensors.items():
+            if self._choice(name):
+                self._add((what, name), tensor)
+
+    def _add_differences(self, weights: dict[str, Any]) -> None:
+        for name, tensor in weights.items():
+            if name in self._kept:
+                self._add(("updates", name), tensor, self._kept[name])
+
+    def _add(self, key: tuple[Any, ...], tensor: Any, kept: Any = None) -> None:
+        look = self._look
+        if look is None:
+            return
+        try:
+            if kept is None:
+                look.add(key, tensor)
+            else:
+                look.add_difference(key, tensor, kept)
+        except LookError as error:
+            self._warn(key[1], str(error))
+        except Exception as error:
+            self._error = self._error or error
+        else:
+            if hasattr(tensor, "to_local"):
+                self._warn(key[1], "it is spread over several processes, and looked at is the part in this one")
+
+    def _keep(self, weights: dict[str, Any]) -> None:
+        look, kept = self._look, self._kept
+        for name, tensor in weights.items():
+            if look is not None and self._choice(name):
+                try:
+                    kept[name] = look.keep(tensor, kept.get(name))
+                except Exception as error:
+                    kept.pop(name, None)
+                    self._warn(name, str(error))
+
+    def _warn(self, name: str, reason: str) -> None:
+        if (name, reason) not in self._warned:
+            self._warned.add((name, reason))
+            warn(f"Inside leaves out {name!r}: {reason}" if name else f"Inside: {reason}")
+
+
+def _norm(summaries: Iterable[Summary]) -> float:
+    return float(sum(summary.squares for summary in summaries) ** 0.5)

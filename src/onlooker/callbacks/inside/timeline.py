@@ -1,0 +1,138 @@
+"""`Timeline`: what one tensor looked like over a training, in memory that does not grow.
+
+Owns the rows: when there are too many, neighbours are added up two and two, so that the whole training stays visible.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from onlooker.core.summary import BINS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from onlooker.core.summary import Summary
+
+_COLUMNS = ("step", "looks", "count", "min", "max", "total", "squares", "zeros", "nan", "inf")
+_STEP, _LOOKS, _MIN, _MAX = 0, 1, 3, 4
+
+
+class TensorHistory:
+    """What one tensor looked like over a training. A row is a look, or several neighbouring ones added up.
+
+    Attributes:
+        steps: of shape (n,): the step of each row; of several looks, that of the last.
+        looks: of shape (n,): how many looks each row is made of.
+        mean: of shape (n,), as are the others: the mean of the finite elements.
+        std: their standard deviation.
+        norm: their Euclidean norm; of several looks, the root of the mean square of the norms.
+        min: the smallest.
+        max: the largest.
+        zero_share: which share of the elements was exactly 0.
+        nan: how many elements were NaN.
+        inf: how many were infinite.
+        bins: of shape (n, 64): how many were in each of the bins that `core.summary.bin_bounds` tells.
+    """
+
+    def __init__(self, numbers: Any, bins: Any) -> None:
+        column = dict(zip(_COLUMNS, numbers.T, strict=True))
+        finite = column["count"] - column["nan"] - column["inf"]
+        with np.errstate(all="ignore"):
+            self.steps, self.looks = column["step"].astype(np.int64), column["looks"].astype(np.int64)
+            self.mean = column["total"] / finite
+            self.std = np.sqrt(np.maximum(column["squares"] / finite - self.mean**2, 0.0))
+            self.norm = np.where(finite > 0, np.sqrt(column["squares"] / column["looks"]), math.nan)
+            self.min, self.max = column["min"].copy(), column["max"].copy()
+            self.zero_share = column["zeros"] / column["count"]
+            self.nan, self.inf = column["nan"].astype(np.int64), column["inf"].astype(np.int64)
+        self.bins = bins.copy()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __repr__(self) -> str:
+        span = f"steps {self.steps[0]} to {self.steps[-1]}" if len(self) else "nothing yet"
+        return f"<TensorHistory of {int(self.looks.sum())} looks in {len(self)} rows, {span}>"
+
+
+class Timeline:
+    """The rows of one tensor.
+
+    Args:
+        keep: how many rows there are at most; an even number.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._looks_in_row = 1
+        self._count = 0
+        self._numbers = np.zeros((min(16, keep), len(_COLUMNS)))
+        self._bins = np.zeros((min(16, keep), BINS), dtype=np.int64)
+
+    def add(self, step: int, summary: Summary) -> None:
+        """Take what the tensor looked like after a step."""
+        row = self._count
+        is_open = row and self._numbers[row - 1, _LOOKS] < self._looks_in_row
+        if not is_open and row == self._keep:
+            self._halve()
+            row = self._count
+        one = summary
+        numbers = (step, 1, one.count, one.min, one.max, one.total, one.squares, one.zeros, one.nan, one.inf)
+        if is_open:
+            both = np.array([self._numbers[row - 1], numbers])
+            self._numbers[row - 1] = _added(both[None])[0]
+            self._bins[row - 1] += np.asarray(one.bins)
+            return
+        if row == len(self._numbers):
+            more = min(row, self._keep - row)
+            self._numbers = np.concatenate([self._numbers, np.zeros((more, len(_COLUMNS)))])
+            self._bins = np.concatenate([self._bins, np.zeros((more, BINS), dtype=np.int64)])
+        self._numbers[row] = numbers
+        self._bins[row] = one.bins
+        self._count += 1
+
+    def read(self) -> TensorHistory:
+        """Return all rows."""
+        return TensorHistory(self._numbers[: self._count], self._bins[: self._count])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows as arrays."""
+        return {
+            "looks_in_row": self._looks_in_row,
+            "numbers": self._numbers[: self._count].copy(),
+            "bins": self._bins[: self._count].copy(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], keep: int) -> Timeline:
+        """Return what `state_dict` was made of; with fewer rows, if so many are too many now."""
+        timeline = cls(keep)
+        timeline._looks_in_row = int(state["looks_in_row"])
+        timeline._numbers, timeline._bins = np.array(state["numbers"]), np.array(state["bins"], dtype=np.int64)
+        timeline._count = len(timeline._numbers)
+        while timeline._count > keep:
+            timeline._halve()
+        return timeline
+
+    def _halve(self) -> None:
+        half, odd = divmod(self._count, 2)
+        numbers, bins = self._numbers[: self._count].copy(), self._bins[: self._count].copy()
+        self._looks_in_row *= 2
+        self._count = half + odd
+        self._numbers[:half] = _added(numbers[: 2 * half].reshape(half, 2, -1))
+        self._bins[:half] = bins[: 2 * half].reshape(half, 2, -1).sum(axis=1)
+        if odd:
+            self._numbers[half], self._bins[half] = numbers[-1], bins[-1]
+
+
+def _added(pairs: Any) -> Any:
+    """Add up pairs of rows, given as shape (n, 2, columns)."""
+    found = pairs.sum(axis=1)
+    found[:, _STEP] = pairs[:, 1, _STEP]
+    found[:, _MIN] = np.fmin(pairs[:, 0, _MIN], pairs[:, 1, _MIN])
+    found[:, _MAX] = np.fmax(pairs[:, 0, _MAX], pairs[:, 1, _MAX])
+    return found

@@ -1,0 +1,88 @@
+"""Tells of the clipping of gradients by PyTorch's own functions, while somebody wants to know.
+
+PyTorch has no hook there, so its functions are replaced while somebody listens, and put back afterwards. Owns that, and
+that functions which others have put there stay where they are. What it means is `torch_steps`' business.
+
+`clip_grad_norm_` is seen however it was imported, as it calls a function that is replaced too; `clip_grad_value_` is
+seen where it is called as `torch.nn.utils.clip_grad_value_`, not where it was imported by name. A user's own arithmetic
+on gradients is not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+
+Listener = Callable[[list[torch.Tensor]], None]
+
+_PLACES = tuple(
+    (module, name)
+    for module in (torch.nn.utils.clip_grad, torch.nn.utils)
+    for name in ("clip_grad_norm_", "clip_grad_value_", "_clip_grads_with_norm_", "clip_grads_with_norm_")
+    if hasattr(module, name)
+)
+
+_listeners: list[Listener] = []
+_put: list[tuple[Any, str, _Wrapper]] = []
+_depth = 0  # one of these functions calls another, which is then the same clipping
+
+
+class _Wrapper:
+    """A function of PyTorch's, with the listeners told before it is called."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.is_active = True
+
+    def make(self) -> Callable[..., Any]:
+        @wraps(self.function)
+        def clip(parameters: Any, *given: Any, **named: Any) -> Any:
+            global _depth
+            if not self.is_active or _depth:
+                return self.function(parameters, *given, **named)
+            listed = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+            if listed and not isinstance(parameters, torch.Tensor):  # a generator is used up now
+                parameters = listed
+            _depth += 1
+            try:
+                for listener in tuple(_listeners):
+                    listener(listed)
+                return self.function(parameters, *given, **named)
+            finally:
+                _depth -= 1
+
+        clip._onlooker_wrapper = self  # type: ignore[attr-defined]
+        return clip
+
+
+def listen(listener: Listener) -> Callable[[], None]:
+    """Have a function called with the parameters whose gradients are about to be clipped; return what undoes it."""
+    if not _listeners:
+        _put_wrappers()
+    _listeners.append(listener)
+
+    def undo() -> None:
+        if listener in _listeners:
+            _listeners.remove(listener)
+            if not _listeners:
+                _take_wrappers_away()
+
+    return undo
+
+
+def _put_wrappers() -> None:
+    for module, name in _PLACES:
+        wrapper = _Wrapper(getattr(module, name))
+        setattr(module, name, wrapper.make())
+        _put.append((module, name, wrapper))
+
+
+def _take_wrappers_away() -> None:
+    for module, name, wrapper in _put:
+        wrapper.is_active = False  # somebody may have taken hold of it, and have put his own around it
+        if getattr(getattr(module, name), "_onlooker_wrapper", None) is wrapper:
+            setattr(module, name, wrapper.function)
+    _put.clear()
