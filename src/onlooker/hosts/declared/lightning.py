@@ -23,8 +23,8 @@ LIGHTNING = Declaration(
         ),
         "step": native("a step that a gradient scaler skips counts as one, as in Lightning's global_step"),
         "stop": native(
-            "min_epochs and min_steps put it off, as any stop in Lightning; it also ends validate, test and predict, of "
-            "several processes in the one that asks"
+            "min_epochs and min_steps put it off, as any stop in Lightning; it also ends validate, test and predict, "
+            "of several processes in the one that asks"
         ),
         "closing": emulated(
             "Lightning tells of errors and of Ctrl-C, after which it exits by SystemExit; in processes that it has "
