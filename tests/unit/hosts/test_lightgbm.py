@@ -486,6 +486,33 @@ def test_somebody_who_hears_no_round():
     assert (quiet.run.outcome, quiet.run.is_live) == ("failed", False)
 
 
+def test_somebody_who_hears_no_round_and_stands_after_a_stop():
+    def stopper(env):
+        if env.iteration == 1:
+            raise lightgbm.callback.EarlyStopException(0, env.evaluation_result_list)
+
+    quiet = ol.Callback()
+    train(stopper, ol.for_lightgbm(quiet), rounds=9)
+    assert (quiet.run.epoch, quiet.run.step, quiet.run.outcome) == (1, 2, "stopped")
+
+
+def test_a_stop_in_the_last_round_ends_nothing_for_the_other_adapter():
+    stopping, other = stop_at(2), Recorder()
+    train(ol.for_lightgbm(stopping), ol.for_lightgbm(other))
+    assert (stopping.run.outcome, other.run.outcome) == ("stopped", "completed")
+
+
+def test_what_on_train_end_finds_of_a_stopped_cross_validation():
+    found = []
+
+    class Best(ol.Callback):
+        def on_train_end(self, logs=None):
+            found.extend(one.best_iteration for one in (self.model, *self.model.boosters))
+
+    cv(ol.for_lightgbm(stop_at(1), Best()), rounds=9)
+    assert found == [2, 2, 2]
+
+
 def test_wrapped_by_somebody():
     ours = ol.for_lightgbm(ol.Callback())
 
