@@ -341,6 +341,7 @@ FAULTS = {
     "metric": (train, lambda fail: {"feval": later(fail, no_metric)}),
     "callback": (train, lambda fail: {"native": later(fail, lambda env: None)}),
     "our callback": (train, lambda fail: {"ours": at_epoch(3, fail)}),
+    "our callback's begin": (train, lambda fail: {"ours": at_epoch(3, fail, "on_epoch_begin")}),
     "the end": (train, lambda fail: {"ours": ending(fail)}),
     "metric in cv": (cv, lambda fail: {"feval": later(fail, no_metric)}),
     "callback in cv": (cv, lambda fail: {"native": later(fail, lambda env: None)}),
@@ -370,6 +371,18 @@ def test_what_is_raised_anywhere_closes_all_adapters(where, error):
         # What happens at the end of one adapter comes too late to change that of another.
         assert seen.run.outcome == ("completed" if where == "the end" else expected)
     assert type(models[0]) in (lightgbm.Booster, lightgbm.CVBooster)
+
+
+def test_what_is_raised_as_another_begins_closes_those_that_have_begun():
+    seen, error = Recorder(), ZeroDivisionError()
+
+    def fail(*given, **named):
+        raise error
+
+    with pytest.raises(ZeroDivisionError):
+        train(ol.for_lightgbm(seen), ol.for_lightgbm(type("Begins", (ol.Callback,), {"on_train_begin": fail})()))
+    assert seen.check().hooks[-1] == "on_train_end"
+    assert seen.run.outcome == "failed"
 
 
 def test_a_callback_of_somebody_else_before_the_rounds():
