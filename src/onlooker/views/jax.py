@@ -82,7 +82,7 @@ class JaxView(ModelView):
 
     @model.setter
     def model(self, model: Any) -> None:
-        self._state, self._leaves = model, None
+        self._state, self._leaves, self._is_fresh = model, None, True
 
     def read(self, is_body: bool) -> Any:
         """Return the present state.
@@ -90,9 +90,11 @@ class JaxView(ModelView):
         Args:
             is_body: whether it is read to go on from there, by the loop's body.
         """
-        state = self.model
+        # To look at every array would cost the loop something in each batch, so that is done only where the body reads
+        # what it has read before: it may have donated it since.
+        state = self._state if self._is_fresh and (is_body or self.has_moved) else self.model
         if is_body:
-            self._changed_by = ""
+            self._is_fresh, self._changed_by = False, ""
         return state
 
     def replace(self, model: Any) -> None:

@@ -51,7 +51,7 @@ class NnxView(JaxView):
 
     @model.setter
     def model(self, model: Any) -> None:
-        self._state = model
+        self._state, self._is_fresh = model, True
 
     def replace(self, model: Any) -> None:
         """Refuse: nothing is to be assigned."""

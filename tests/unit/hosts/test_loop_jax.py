@@ -372,3 +372,11 @@ def test_modules_with_a_counter_are_not_waited_for(fetched):
             loop.log(loss=outputs.mean())
     assert fetched == []
     assert loop.run.step == 3
+
+
+def test_the_body_pays_for_no_look_at_the_arrays(monkeypatch):
+    looked = []
+    monkeypatch.setattr("onlooker.views.jax.is_deleted", lambda leaf: looked.append(leaf))
+    with ol.Loop(make_state()) as loop:
+        train(loop)
+    assert looked == []
