@@ -122,7 +122,7 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]
         if self._is_round_open:  # a callback before this one has ended the training in that round
             self._end_round(run.native_logs)
         self._follower.is_stopping()  # the last round may have asked for it, and then no other begins
-        stopped = self._call.why_stopped(self, model)
+        stopped = self._call.why_stopped(model)
         self._let_go()
         if model is not run.model:  # EarlyStopping(save_best=True) has cut it down
             run.model = run.view.model = model
@@ -158,12 +158,8 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]
         if not self._is_heard:
             run.is_epoch_complete = True
             return
-        try:
-            values, validation = _values(self._names, evals_log, self._call.training)
-            follower.log(values)
-        except BaseException as error:
-            self._failed(error)
-            raise
+        values, validation = _values(self._names, evals_log, self._call.training)
+        follower.log(values)
         if validation:
             follower.open("test")
             follower.log_means(validation)
@@ -228,12 +224,12 @@ class _Call:
 
         return call
 
-    def why_stopped(self, asking: XGBoostCallback, model: Any) -> str:
+    def why_stopped(self, model: Any) -> str:
         """Say why another callback has ended the training; empty where none has."""
         if not self._is_broken_off or self.container is None:
             return ""
         for callback in self.container.callbacks:
-            if isinstance(callback, XGBoostCallback) and callback is not asking:
+            if isinstance(callback, XGBoostCallback):
                 run: Run | None = callback._follower.__dict__.get("run")
                 if run is not None and run.is_stop_requested:
                     return run.reason
@@ -253,7 +249,7 @@ def _values(names: RoundNames, evals_log: Any, training: str | None) -> tuple[Me
     found: list[Metrics] = [{}, {}, {}]
     for part, suffix in enumerate(("", "_std")):
         results = {data: {metric: value[part] for metric, value in one.items()} for data, one in last.items()}
-        for all_of_them, some in zip(found, names.sort(results, training=training), strict=True):
+        for all_of_them, some in zip(found, names.sort(results), strict=True):
             all_of_them.update({f"{name}{suffix}": value for name, value in some.items()})
     return {**found[0], **found[2]}, found[1]
 

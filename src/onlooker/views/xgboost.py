@@ -68,7 +68,7 @@ class BoosterView(XGBoostView):
     )
 
     def save(self, path: str, extra: dict[str, Any]) -> None:
-        """Write the booster by its own `save_model`; position, parameters and states stand in a file beside it."""
+        """Write the booster by its own `save_model`; position, parameters and states in a file beside it."""
         if os.path.splitext(path)[1] not in (".json", ".ubj"):
             raise ValueError(f"{path!r} must end in .json or .ubj: XGBoost goes by it")
         rounds = int(self.model.num_boosted_rounds())  # a round that is over cannot be begun again
@@ -78,6 +78,7 @@ class BoosterView(XGBoostView):
     def load(self, path: str) -> dict[str, Any]:
         """Put the booster and its parameters back to what `save` wrote."""
         extra = booster_files.load_extra(path)
+        self.model.save_config()  # parameters that were set since the last round would outlive what is loaded
         self.model.load_model(path)
         self.model.load_config(extra["parameters"])
         rate = _find_rate(extra["parameters"])

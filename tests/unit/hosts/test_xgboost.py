@@ -134,6 +134,22 @@ def test_a_run_that_nobody_listens_to_is_told_as_well():
     assert (quiet.run.outcome, quiet.run.step) == ("stopped", 2)
 
 
+def test_one_that_listens_to_the_end_only_gets_the_last_logs():
+    class AtLast(ol.Callback):
+        def on_train_end(self, logs):
+            self.logs = dict(logs)
+
+    last = AtLast()
+    _, found = train(ol.for_xgboost(last))
+    assert last.logs == {"loss": found["train"]["logloss"][-1], "val_loss": found["eval"]["logloss"][-1]}
+
+
+def test_a_first_round_that_another_callback_keeps_from_us():
+    seen = Recorder()
+    _, found = train(Theirs(after_iteration=lambda epoch: True), ol.for_xgboost(seen))
+    assert [logs["val_loss"] for logs in seen.check().logs("on_epoch_end")] == found["eval"]["logloss"]
+
+
 def test_one_that_listens_to_the_begin_only_may_stop():
     class AtOnce(ol.Callback):
         def on_train_begin(self, logs):
@@ -329,13 +345,26 @@ def test_early_stopping_that_does_not_come_to_it():
     assert (seen.run.outcome, seen.run.reason) == ("completed", "")
 
 
-def test_early_stopping_that_keeps_the_best():
-    rounds = []
-    seen = Recorder(lambda callback, hook, *given: rounds.append((hook, callback.model.num_boosted_rounds())))
+def test_early_stopping_that_keeps_the_best(tmp_path):
+    rounds, path = [], str(tmp_path / "run.ubj")
+
+    def note(callback, hook, *given):
+        rounds.append((hook, callback.model.num_boosted_rounds()))
+        callback.run.save(path)
+
+    seen = Recorder(note)
     booster, _ = train(EarlyStopping(rounds=3, save_best=True), ol.for_xgboost(seen), rounds=60)
     assert seen.run.model is seen.model is booster
     assert rounds[-1] == ("on_train_end", booster.best_iteration + 1)
     assert rounds[-2] == ("on_epoch_end", booster.best_iteration + 4)
+    assert xgboost.Booster(model_file=path).num_boosted_rounds() == booster.best_iteration + 1
+
+
+def test_early_stopping_that_has_not_stopped_it():
+    seen = Recorder()
+    theirs = Theirs(after_iteration=lambda epoch: epoch == 1)
+    train(ol.for_xgboost(seen), EarlyStopping(rounds=20), theirs)
+    assert seen.run.reason == "one of XGBoost's own callbacks has stopped it"
 
 
 def test_one_callback_in_two_adapters():
@@ -444,6 +473,19 @@ def raising_metric(error):
     return metric
 
 
+def test_an_error_that_a_hook_deals_with_ends_nothing():
+    def update(callback, hook, *given):
+        if hook == "on_train_begin":
+            with pytest.raises(TypeError):
+                callback.model.update("no data", iteration=0)
+
+    seen = Recorder(update)
+    with pytest.raises(BrokenError):
+        train(ol.for_xgboost(seen), obj=objective_that_raises(BrokenError("no")))
+    assert seen.check().hooks[-1] == "on_train_end"
+    assert (seen.run.outcome, seen.run.step) == ("failed", 1)
+
+
 def test_an_error_before_the_training_begins_for_nobody():
     seen = Recorder()
     with pytest.raises(BrokenError):
@@ -478,6 +520,7 @@ def test_called_by_hand():
     assert adapter.after_training(model=booster) is booster
     assert seen.check().logs("on_epoch_end") == [{"loss": 0.5}] * 2
     assert (seen.run.outcome, seen.params["epochs"]) == ("completed", None)
+    assert seen.run.native_logs == {"train": {"logloss": [0.5, 0.5]}}
 
 
 # Copies of the booster.
@@ -487,7 +530,10 @@ def test_called_by_hand():
 def test_copies_that_a_callback_makes_are_plain_boosters(make):
     copies = []
     seen = Recorder(lambda callback, *given: copies.append(make(callback.model)))
-    booster, _ = train(ol.for_xgboost(seen, Watch()), ol.for_xgboost(Watch()), rounds=2)
+    booster, _ = train(
+        ol.for_xgboost(seen), ol.for_xgboost(Watch()), ol.for_xgboost(seen_too := Recorder(seen.act)), rounds=2
+    )
+    assert len(copies) == len(seen.events) + len(seen_too.events)
     assert {type(one) for one in copies} == {xgboost.Booster}
     kept = next(one for one in copies if one.num_boosted_rounds() == 1)
     kept.update(data()[0], iteration=1)
@@ -630,11 +676,24 @@ def test_loaded_again_in_the_middle(tmp_path, booster):
             callback.run.save(path)
         if (hook, index) == ("on_epoch_end", 2):
             callback.run.learning_rate = 0.125
+            callback.model.set_param({"max_depth": 1})
             callback.run.load(path)
             found.append((callback.model.num_boosted_rounds(), callback.run.learning_rate))
+            found.append('"max_depth":"3"' in callback.model.save_config())  # gblinear has none
 
     train(ol.for_xgboost(Recorder(act)), parameters={"booster": booster, "verbosity": 0})
-    assert found == [(1, 0.25)]
+    assert found == [(1, 0.25), booster != "gblinear"]
+
+
+def test_observing_may_be_seeded():
+    drawn = []
+
+    def draw(callback, *given):
+        with callback.run.observing(seed=4):
+            drawn.append(np.random.random())
+
+    train(ol.for_xgboost(Recorder(draw)), rounds=1)
+    assert set(drawn) == {np.random.RandomState(4).random_sample()}
 
 
 # The scikit-learn interface.
@@ -700,6 +759,17 @@ def test_an_estimator_is_pickled_before_and_after():
     again = pickle.loads(pickle.dumps(fitted))
     assert np.array_equal(again.predict_proba(X), fitted.predict_proba(X))
     again.fit(X, Y, verbose=False)
+
+
+def test_names_and_resume_go_into_copies(tmp_path):
+    path = str(tmp_path / "run.ubj")
+    train(ol.for_xgboost(saver(path, 1)))
+    adapter = ol.for_xgboost(Watch(), training="eval", validation="train", resume=path)
+    for one in (copy.copy(adapter), copy.deepcopy(adapter), pickle.loads(pickle.dumps(adapter))):
+        _, found = train(one, rounds=1, xgb_model=path)
+        (watch,) = one._follower.callbacks
+        assert watch.seen.pop() == (2, {"loss": found["eval"]["logloss"][0], "val_loss": found["train"]["logloss"][0]})
+        assert watch.run.is_resumed
 
 
 def test_a_grid_search():
