@@ -60,9 +60,12 @@ def _find_jax_view(model: Any, models: list[Any], optimizer: Any) -> ModelView |
             f"the dict holds modules of Flax NNX, but something else under {', '.join(map(repr, others))}; leave it "
             f"out, or split the modules by nnx.split and pass a state"
         )
-    from .jax import JaxView, has_arrays
+    from .jax import JaxView, check_value, has_arrays
 
-    return JaxView(model, optimizer) if has_arrays(model) else None
+    if not has_arrays(model):
+        return None
+    check_value(model)
+    return JaxView(model, optimizer)
 
 
 def _flax_kind(one: object) -> str:

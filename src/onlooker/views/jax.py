@@ -35,6 +35,26 @@ def has_arrays(model: Any) -> bool:
     return any(isinstance(leaf, jax.Array) for leaf in jax.tree_util.tree_leaves(model))
 
 
+def check_value(model: Any) -> None:
+    """Refuse a tree with objects of Flax NNX in it: they look like trees, but are no values.
+
+    Raises:
+        TypeError: there is one.
+    """
+
+    def is_object(node: object) -> bool:
+        return any(
+            kind.__module__.startswith("flax.nnx") and kind.__name__ in ("Module", "Optimizer")
+            for kind in type(node).__mro__
+        )
+
+    if any(map(is_object, jax.tree_util.tree_leaves(model, is_leaf=is_object))):
+        raise TypeError(
+            f"there are modules or optimizers of Flax NNX within a {type(model).__qualname__}; they change in place, "
+            f"so pass them by themselves: Loop(model, optimizer), and several as a dict of each"
+        )
+
+
 class JaxView(ModelView):
     """A look at a state of JAX: parameters, the optimizer's state, and whatever else the loop carries along.
 

@@ -9,7 +9,7 @@ A loop in JAX carries all that it changes in one state, of whatever shape its au
 - A pair, such as `(model, opt_state)`: the one part that holds any.
 - Anything else: all of it.
 
-Of these, the floating arrays, without what is in the states of optax.
+Of these, the floating arrays, without what is in the states of optax and in Equinox' `nn.State`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,18 @@ def parameters(state: Any) -> Iterator[tuple[str, Any]]:
         ['layer1.kernel']
     """
     for prefix, part in _parts(state):
-        for name, array in named_arrays(part, is_optax):
+        for name, array in named_arrays(part, is_no_parameter):
             yield ".".join(word for word in (prefix, name) if word), array
 
 
 def is_optax(node: object) -> bool:
-    """Say whether a node is part of an optimizer's state, and no parameter of any model."""
+    """Say whether a node is part of an optimizer's state."""
     return is_of(node, "optax")
+
+
+def is_no_parameter(node: object) -> bool:
+    """Say whether what a node holds is no parameter of any model: an optimizer's state, or running statistics."""
+    return is_optax(node) or is_of(node, "equinox", "State")
 
 
 def _parts(state: Any) -> list[tuple[str, Any]]:
@@ -55,7 +60,7 @@ def _parts(state: Any) -> list[tuple[str, Any]]:
             for within, part in _parts(one)
         ]
     if type(state) in (tuple, list):
-        holding = [one for one in state if next(named_arrays(one, is_optax), None) is not None]
+        holding = [one for one in state if next(named_arrays(one, is_no_parameter), None) is not None]
         if len(holding) == 1:
             return _parts(holding[0])
     return [("", state)]

@@ -18,7 +18,7 @@ from flax import nnx
 from tests.unit.views.jax_states import ADAM, make_state
 
 import onlooker as ol
-from onlooker.core.errors import AbsentError, AttachError, DataError
+from onlooker.core.errors import AbsentError, AttachError, DataError, LoopError
 from onlooker.core.view import ModelView
 from onlooker.views import find_view
 from onlooker.views.jax import JaxView
@@ -59,6 +59,15 @@ class Layer(equinox.Module):
     bias: jax.Array
 
 
+class WithStatistics(equinox.Module):
+    """A layer whose running statistics are apart, in an `equinox.nn.State`."""
+
+    norm: equinox.nn.BatchNorm
+
+    def __init__(self):
+        self.norm = equinox.nn.BatchNorm(4, "batch", mode="ema")
+
+
 def linear():
     return equinox.nn.Linear(4, 1, key=jax.random.key(0))
 
@@ -94,6 +103,10 @@ STATES = {
     "several modules": ({"a": linear(), "b": linear()}, ["a.weight", "a.bias", "b.weight", "b.bias"]),
     "two of one kind": ((KERNEL, KERNEL), ["0", "1"]),
     "integers and keys": ({"count": jnp.zeros((), int), "key": jax.random.key(0), "w": KERNEL}, ["w"]),
+    "Equinox with statistics": (
+        (*equinox.nn.make_with_state(WithStatistics)(), opt_state_of(linear())),
+        ["norm.weight", "norm.bias"],
+    ),
     "split": (nnx.split(nnx.Linear(4, 1, rngs=nnx.Rngs(0))), ["bias", "kernel"]),
     "one array": (KERNEL, [""]),
 }
@@ -122,6 +135,30 @@ def test_an_optimizer_beside_a_state():
     for optimizer in (ADAM, ADAM.init(PARAMS)):
         with pytest.raises(TypeError, match=r"part of the state: Loop\(\{'params': params, 'opt_state'"):
             find_view(PARAMS, optimizer)
+
+
+def test_learning_rates_of_a_train_state():
+    state = flax.training.train_state.TrainState.create(apply_fn=print, params=PARAMS, tx=ADAM)
+    view = find_view(state)
+    view.set_learning_rate(0.5)
+    assert view.get_learning_rate() == 0.5
+    assert type(view.model) is type(state)
+    several_steps = optax.MultiSteps(optax.inject_hyperparams(optax.adam)(learning_rate=0.25), 2)
+    assert find_view({"params": PARAMS, "opt_state": several_steps.init(PARAMS)}).get_learning_rate() == 0.25
+
+
+def test_objects_of_nnx_are_no_values():
+    model = nnx.Linear(4, 1, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
+    for state in ([model], (model, optimizer), {"a": {"b": model}}, optimizer):
+        with pytest.raises(TypeError, match=r"pass them by themselves: Loop\(model, optimizer\)"):
+            find_view(state)
+
+
+def test_several_processes_are_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(LoopError, match="2 processes train together"), ol.Loop(make_state()):
+        pass
 
 
 def test_a_module_of_linen_is_no_state():
