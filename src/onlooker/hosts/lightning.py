@@ -16,8 +16,8 @@ from onlooker.views.lightning_logs import LoggedValues, bare_name
 from .declared.lightning import LIGHTNING
 from .follower import Follower, warn_of_number
 
-EPOCH_ENDS = ("on_epoch_end", "on_train_end")
-TRAIN_ENDS, TEST_ENDS = ("on_train_batch_end", *EPOCH_ENDS), ("on_test_batch_end", "on_test_end", *EPOCH_ENDS)
+TRAIN_ENDS = ("on_train_batch_end", "on_epoch_end", "on_train_end")
+TEST_ENDS = ("on_test_batch_end", "on_test_end", "on_epoch_end", "on_train_end")
 """The hooks whose logs have values of train batches, and of test batches."""
 
 
@@ -53,15 +53,13 @@ def _adapter_class(classes: tuple[type, ...]) -> type[_Adapter]:
 class _Adapter:
     """Onlooker's callbacks, as one of Lightning's."""
 
-    _view: LightningView
-
     def __init__(self, callbacks: tuple[Any, ...]) -> None:
-        super().__init__()
         self._follower = Follower(callbacks, LIGHTNING)
         self._state_key = f"onlooker {id(self)}"  # until there is a trainer in which it has a place
         self._loaded: dict[str, Any] | None = None
+        self._cut_off: dict[str, Any] | None = None  # the state before all was closed because of an error
         self._within: dict[str, Any] | None = None  # what the epoch had gathered in whose middle a checkpoint was made
-        self._has_begun = self._is_in_stage = False
+        self._has_begun, self._is_in_stage, self._step = False, False, 0
         self._logged = LoggedValues(self._hear)
         self._forwarded: Any = None
         self._undo: list[Callable[[], None]] = []
@@ -80,17 +78,18 @@ class _Adapter:
         """Find the place in this trainer. Comes before checkpoints are read or written."""
         place = [one for one in trainer.callbacks if isinstance(one, _Adapter)].index(self) + 1
         self._state_key = "onlooker" if place == 1 else f"onlooker#{place}"
-        self._loaded, self._has_begun, self._is_in_stage = None, False, False
+        self._loaded = self._cut_off = None
+        self._has_begun = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        if "run" not in vars(self._follower):
-            return {}
-        follower, run = self._follower, self._follower.run
-        state = follower.state_dict()
+        follower = self._follower
+        if self._cut_off is not None or "run" not in vars(follower):
+            return self._cut_off or {}
+        state = {**follower.state_dict(), "step": self._step}
         if "epoch" in follower.scopes.names:  # Lightning goes on within it, where others begin it again
-            state.update(step=run.step, within=follower.ledger.gathered())
-        return packed_state(state, run.world_size == 1)
+            state["within"] = follower.ledger.gathered()
+        return packed_state(state, follower.run.world_size == 1)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what a checkpoint has kept; only a training makes use of it."""
@@ -113,6 +112,8 @@ class _Adapter:
 
     def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
         """Close what is open. It may be an error that one of ours has raised: then all is closed already."""
+        if self._follower.is_live:
+            self._cut_off = self.state_dict()  # for who saves now: the training can go on where it was
         try:
             self._follower.cut_off(exception)
         finally:
@@ -129,7 +130,7 @@ class _Adapter:
             if self._within is not None:  # the loader has been asked again for the order of an epoch that it knew
                 draw_from(self._loaded, trainer)
         self._begin(trainer, module)
-        self._follower.run.first_epoch = trainer.current_epoch
+        self._follower.run.first_epoch, self._step = trainer.current_epoch, self._follower.run.step
         self._follower.open("train")
         self._stop_if_asked(trainer)
 
@@ -154,9 +155,10 @@ class _Adapter:
             self._log_batch(str)
             loss = outputs.get("loss") if isinstance(outputs, Mapping) else None
             if loss is not None:
-                parts = trainer.accumulate_grad_batches if module.automatic_optimization else 1
+                parts = trainer.accumulate_grad_batches  # through which Lightning has divided it
                 follower.log({"loss": loss if parts == 1 else loss * parts})
-        follower.end_batch(follower.run.step + (trainer.global_step > self._updates))
+        self._step += trainer.global_step > self._updates
+        follower.end_batch(self._step)
         self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
@@ -185,7 +187,7 @@ class _Adapter:
             self._be_in_epoch(trainer)
         else:
             self._begin(trainer, module)
-        self._is_in_stage, self._stage, self._index = True, "predict" if trainer.predicting else "test", 0
+        self._is_in_stage, self._stage, self._index = True, "predict" if trainer.predicting else "test", -1
         self._logged.listen(trainer._results)
         self._follower.run.batch_count = self._view.batch_count()
         self._follower.open(self._stage)
@@ -195,9 +197,8 @@ class _Adapter:
         """Begin a batch of a stage. Lightning counts anew in each loader, we go on."""
         if self._is_in_stage:
             self._logged.begin_batch()
-            self._forwarded = None
+            self._forwarded, self._index = None, self._index + 1
             self._follower.begin_batch(f"{self._stage}_batch", self._index, batch)
-            self._index += 1
 
     def on_validation_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, *_: int) -> None:
         """End a batch of a stage. The loss of a test is what was logged as such, or else what the step returns."""
@@ -292,8 +293,7 @@ class _Adapter:
         return {rename(name): value for name, value in values.items()}
 
     def _see(self, batch: Any, returned: Any) -> None:
-        run = self._follower.run
-        outputs = returned.get("outputs") if isinstance(returned, Mapping) else None
+        run, outputs = self._follower.run, returned.get("outputs") if isinstance(returned, Mapping) else None
         run.data, run.outputs = batch, self._forwarded if outputs is None else outputs
 
     def _see_forward(self, module: Any, given: Any, outputs: Any) -> None:

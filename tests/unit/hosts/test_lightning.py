@@ -13,7 +13,7 @@ import pytest
 import pytorch_lightning
 import torch
 import torchmetrics
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, OnExceptionCheckpoint
 from lightning.pytorch.tuner import Tuner
 from tests.contract.data import HELD_OUT_X, HELD_OUT_Y, X, Y
 from tests.contract.lightning_host import Batches, Classifier, quiet_trainer, run_quietly
@@ -258,6 +258,7 @@ def test_a_batch_that_the_module_leaves_out():
     fit(Choosy(), ol.for_lightning(seen))
     assert [event.index for event in seen.check().of("on_train_batch_end")] == [0, 1] * 2
     assert seen.run.step == 2
+    assert seen.logs("on_epoch_end")[0]["accuracy"] == seen.of("on_train_batch_end")[0].batch["accuracy"]
 
 
 def test_a_step_that_fetches_its_batches_itself():
@@ -693,6 +694,76 @@ def test_resuming_from_lightnings_own_checkpoint(after, tmp_path):
         assert one.logs == pytest.approx(other.logs, rel=1e-6)
         assert one.run == other.run
     assert rest.events[-1].run == whole.events[-1].run
+
+
+class Remembering(Batches):
+    """A loader that goes on in the middle of an epoch, as Lightning asks such loaders to."""
+
+    def __init__(self, user=None):
+        super().__init__(X, Y, user)
+        self.given = 0
+
+    def __iter__(self):
+        first = self.given
+        for index, batch in enumerate(super().__iter__()):
+            if index >= first:
+                self.given = (index + 1) % len(self)
+                yield batch
+
+    def state_dict(self):
+        return {"given": self.given}
+
+    def load_state_dict(self, state):
+        self.given = state["given"]
+
+
+@pytest.mark.parametrize("how", ["by run.save", "because of an error"])
+def test_resuming_in_the_middle_of_an_epoch(how, tmp_path):
+    def train(act=None, ckpt_path=None, user=None):
+        torch.manual_seed(3)
+        seen, module, counter = Recorder(act), Names(), Counter()
+        saving = OnExceptionCheckpoint(tmp_path, "error")
+        settings = {"max_epochs": 3, "num_sanity_val_steps": 0, "enable_checkpointing": True}
+        trainer = quiet_trainer([ol.for_lightning(counter, seen), saving], **settings)
+        run_quietly(lambda: trainer.fit(module, Remembering(user), HELD_OUT, ckpt_path=ckpt_path))
+        return seen, [parameter.detach().numpy().copy() for parameter in module.parameters()]
+
+    def save(recorder, hook, index, logs):
+        if (recorder.run.epoch, hook, index) == (1, "on_train_batch_end", 1):
+            recorder.run.save(tmp_path / "run.ckpt")
+            recorder.run.stop("saved")
+
+    def fail(epoch, batch):
+        if (epoch, batch) == (1, 2):
+            raise ValueError("no")
+
+    whole, weights = train()
+    if how == "by run.save":
+        train(save)
+    else:
+        with pytest.raises(ValueError, match="no"):
+            train(user=fail)
+    rest, resumed = train(ckpt_path=tmp_path / ("run.ckpt" if how == "by run.save" else "error.ckpt"))
+    assert same(resumed, weights)
+    begin = [("on_train_begin", None), ("on_epoch_begin", 1)]
+    at = whole.calls.index(("on_train_batch_begin", 2), whole.calls.index(("on_epoch_begin", 1)))
+    assert rest.calls == begin + whole.calls[at:]
+    largest = "largest"  # Lightning itself forgets it
+    for one, other in zip(rest.events[2:], whole.events[at:], strict=True):
+        drop = {largest} if one.run["epoch"] == 1 else set()
+        assert {name: value for name, value in one.logs.items() if name not in drop} == pytest.approx(
+            {name: value for name, value in other.logs.items() if name not in drop}, rel=1e-6
+        )
+        assert one.run == other.run
+
+
+def test_the_step_after_an_evaluation(tmp_path):
+    seen = Recorder()
+    trainer = fit(Manual(), ol.for_lightning(Recorder()))
+    run_quietly(lambda: trainer.validate(Manual(), HELD_OUT, verbose=False))
+    trainer.save_checkpoint(tmp_path / "run.ckpt")
+    fit(Manual(), ol.for_lightning(seen), ckpt_path=tmp_path / "run.ckpt", max_epochs=3)
+    assert (seen.events[0].run["step"], seen.run.step) == (6, 9)
 
 
 def test_two_adapters_keep_their_states_apart(tmp_path):
