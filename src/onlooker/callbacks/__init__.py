@@ -10,6 +10,8 @@ from onlooker.core.callback import Callback as Callback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .doctor import Doctor as Doctor
+    from .doctor import doctor_rules as doctor_rules
     from .history import History as History
     from .image_grid import ImageGrid as ImageGrid
     from .inside import Inside as Inside
@@ -19,15 +21,27 @@ if TYPE_CHECKING:
     LambdaCallback = Lambda
 
 _FILES = {
+    "Doctor": "doctor",
     "History": "history",
     "ImageGrid": "image_grid",
     "Inside": "inside",
     "Lambda": "lambda_callback",
     "Progress": "progress",
+    "doctor_rules": "doctor",
 }
 _KERAS_NAMES = {"LambdaCallback": "Lambda"}
 
-__all__ = ["Callback", "History", "ImageGrid", "Inside", "Lambda", "LambdaCallback", "Progress"]
+__all__ = [
+    "Callback",
+    "Doctor",
+    "History",
+    "ImageGrid",
+    "Inside",
+    "Lambda",
+    "LambdaCallback",
+    "Progress",
+    "doctor_rules",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,304 @@
+"""`Doctor`: asks its rules at each look, and says what they have found.
+
+Owns when rules are asked, that a rule is silent while another explains what it sees, and what becomes of an alert. How
+a look goes is `Looking`'s business, which it has in common with `Inside`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+
+from onlooker.callbacks.inside import Inside
+from onlooker.callbacks.inside.choice import Choice
+from onlooker.callbacks.inside.looking import NEEDS, Looking
+from onlooker.callbacks.numbers_in import numbers_in
+from onlooker.core.callback import Callback
+from onlooker.core.conditions import Trigger
+from onlooker.core.declaration import ABSENT
+from onlooker.core.errors import TriggerError, nearest
+from onlooker.core.gate import Gate
+from onlooker.core.record import Alert, Picture, Record, Summaries
+from onlooker.core.trigger import at
+from onlooker.core.trigger import every as every_
+
+from .examination import Examination
+from .report import as_text, print_report
+from .rule import Finding, Rule
+from .rules import doctor_rules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TextIO
+
+    from onlooker.core.logs import Logs
+    from onlooker.core.run import Run
+
+_MOST_LOGS = 100  # batches whose logs are kept between two looks
+_NAMED = 3  # places that an alert names, besides the worst
+
+
+class Doctor(Callback):
+    """Watches a training for what makes networks sick, and says what it saw, where, why it matters and what to try.
+
+    Its rules read what the model's tensors look like and what is logged. With an `Inside` in the same run they read
+    what that has seen; without one, the Doctor looks by itself. A rule speaks once, and again only after what it saw
+    has been well for a while. What it finds is printed, is in `alerts`, and is recorded as an `Alert` for whoever keeps
+    records.
+
+    Acts in `on_train_begin`, where it forgets the training before, `on_train_batch_begin` and `on_train_batch_end`,
+    where it looks if it is time to, `on_epoch_end` and `on_train_end`. Reads from the logs all that is a number, and
+    above all `loss` and `val_loss`; writes none. Logs on a device are read only when it looks.
+
+    Args:
+        rules: the rules; None (default) for all of them. `ol.callbacks.doctor_rules(...)` leaves some out and changes
+            others.
+        every: a trigger that says when rules look. Default: at the first step, and at every tenth. An `Inside` that
+            looks more rarely makes it as rare.
+        stop_on: names of rules whose alert stops the training, for example `["not_finite"]`.
+        quiet: whether nothing is printed. Default False.
+        stream: where to print; None (default) for `sys.stdout`, as it is by then.
+
+    Attributes:
+        alerts: what was found in this training, as `Alert`s, in order.
+        rules: the rules, in the order in which they are asked.
+
+    Raises:
+        ValueError: a rule is none, there are two of one name, or `stop_on` names one that is not there.
+        TriggerError: `every` is no trigger, or can never pass within a batch.
+
+    Source: the rules name theirs; the idea of alerts from a training's tensors is that of Amazon SageMaker Debugger
+    (Rauschmayr and others 2021).
+
+    Example:
+        >>> import torch, onlooker as ol
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Linear(4, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=1e4)  # far too large
+        >>> doctor = ol.callbacks.Doctor(quiet=True, stop_on=["not_finite"])
+        >>> with ol.Loop(model, optimizer, callbacks=[doctor]) as loop:
+        ...     for epoch in loop.epochs(100):
+        ...         for x in loop.train([torch.randn(8, 4)]):
+        ...             loss = model(x).square().mean()
+        ...             optimizer.zero_grad(); loss.backward(); optimizer.step()
+        ...             loop.log(loss=loss)
+        >>> loop.run.outcome, doctor.alerts[-1].rule
+        ('stopped', 'not_finite')
+    """
+
+    on_error = "warn"
+
+    def __init__(
+        self,
+        rules: Iterable[Rule] | None = None,
+        *,
+        every: Trigger | None = None,
+        stop_on: Iterable[str] = (),
+        quiet: bool = False,
+        stream: TextIO | None = None,
+    ) -> None:
+        self.rules = _checked_rules(doctor_rules() if rules is None else rules)
+        self.every = at(steps=1) | every_(steps=10) if every is None else _checked_trigger(every)
+        self.stop_on = _checked_names(stop_on, [rule.name for rule in self.rules])
+        self.quiet, self.stream = quiet, stream
+        self._set_up()
+
+    def _set_up(self) -> None:
+        self.alerts: list[Alert] = []
+        self._is_due, self._ask = False, self._arm
+        self._looking: Looking | None = None
+        self._has_inside = False
+        self._seen: dict[str, Any] = {}
+        self._seen_at = 0
+        self._pictures: list[Picture] = []
+        self._logs: deque[Any] = deque(maxlen=_MOST_LOGS)
+
+    def __repr__(self) -> str:
+        return f"Doctor({len(self.rules)} rules, {self.every!r}: {len(self.alerts)} alerts)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to a training under way."""
+        own = ("_ask", "_looking", "_seen", "_pictures", "_logs", "stream")
+        return {name: value for name, value in super().__getstate__().items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take back what `__getstate__` returned."""
+        self.stream = None
+        self._set_up()
+        self.__dict__.update(state)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget the training before, and find out what there is to look at."""
+        self._set_up()
+        for rule in self.rules:
+            rule.forget()
+        run = self.run
+        self._ask = Gate(self.every, run).wrap("on_train_batch_begin", self._arm)
+        self._has_inside = any(isinstance(other, Inside) for other in run.callbacks)
+        what = [] if self._has_inside else _available(run, (one for rule in self.rules for one in rule.reads))
+        self._looking = Looking(what, Choice()) if what else None
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Decide whether to look, and set up what that needs."""
+        if not self._is_due:
+            self._ask(batch, logs)
+        if self._looking is not None:
+            if self._is_due:
+                self._looking.begin(self.run)
+            else:
+                self._looking.rest()
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Ask the rules, if it is time to and an optimizer has stepped."""
+        self._logs.append(logs)
+        if self._pictures:
+            self._look_at_pictures()
+        if not self._is_due:
+            return
+        run = self.run
+        if self._looking is not None:
+            seen = self._looking.end(run)
+            if seen is None:
+                return
+            self._seen, self._seen_at = seen.summaries, run.step
+        elif not self._has_inside:
+            self._seen_at = run.step
+        elif not self._seen:
+            return
+        self._is_due = False
+        batches = [one.batch or one for one in self._logs if one is not None]
+        examination = Examination(run, self._seen_at, self._seen, batches)
+        self._logs.clear()
+        self._seen = {}
+        self._consult(lambda rule: rule.examine(examination))
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Ask the rules that judge whole epochs; an epoch that was cut off is none."""
+        if self._pictures:
+            self._look_at_pictures()
+        if self.run.is_epoch_complete:
+            numbers = numbers_in(logs or {})
+            self._consult(lambda rule: rule.end_epoch(epoch, numbers))
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Let go of the model."""
+        self._is_due = False
+        if self._looking is not None:
+            self._looking.rest()
+        if self._pictures:
+            self._look_at_pictures()
+
+    def keep(self, record: Record) -> None:
+        """Take what other callbacks have seen; it is judged in the Doctor's own hooks."""
+        if isinstance(record, Picture):
+            self._pictures.append(record)
+        elif isinstance(record, Summaries) and self._is_due and self._has_inside:
+            self._seen[record.what] = record.summaries
+            self._seen_at = record.step or 0
+
+    def report(self) -> None:
+        """Print a table of all alerts."""
+        print_report(self.alerts, self.stream)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the rules remember, and the alerts, as plain data."""
+        alerts = [vars(alert) | {"evidence": dict(alert.evidence)} for alert in self.alerts]
+        return {"rules": {rule.name: rule.state_dict() for rule in self.rules}, "alerts": alerts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        for rule in self.rules:
+            if rule.name in state["rules"]:
+                rule.load_state_dict(state["rules"][rule.name])
+        self.alerts = [Alert(**alert) for alert in state["alerts"]]
+
+    def _arm(self, batch: int, logs: Logs | None = None) -> None:
+        """Look at the next step: called where the trigger lets it through."""
+        self._is_due = True
+
+    def _look_at_pictures(self) -> None:
+        pictures, self._pictures = self._pictures, []
+        for picture in pictures:
+            self._consult(lambda rule, picture=picture: rule.see(picture))  # type: ignore[misc]
+
+    def _consult(self, ask: Callable[[Rule], list[Finding] | None]) -> None:
+        """Ask every rule; one that fails does not keep the others from speaking."""
+        error: Exception | None = None
+        for rule in self.rules:
+            try:
+                findings = ask(rule)
+                if findings is not None:
+                    is_held = bool(findings) and self._is_explained(rule)
+                    due = rule.spells.note(findings, rule.patience, rule.recovery, is_held)
+                    if due:
+                        self._speak(rule, due)
+            except Exception as own:
+                error = error or own
+        if error is not None:
+            raise error
+
+    def _is_explained(self, rule: Rule) -> bool:
+        return any(other.name in rule.explained_by and not other.spells.is_quiet for other in self.rules)
+
+    def _speak(self, rule: Rule, findings: list[Finding]) -> None:
+        worst = max(findings, key=lambda finding: finding.weight)
+        others = [finding.where for finding in findings if finding is not worst]
+        seen = worst.seen
+        if others:
+            more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+            seen = f"{seen}; likewise {', '.join(others[:_NAMED])}{more}"
+        alert = Alert(
+            rule.name,
+            seen,
+            where=worst.where,
+            evidence=worst.evidence,
+            why=rule.why,
+            advice=rule.advice,
+            step=self.run.step,
+        )
+        self.alerts.append(alert)
+        self.run.record(alert)
+        if not self.quiet:
+            print(as_text(alert), file=self.stream or sys.stdout, flush=True)
+        if rule.name in self.stop_on:
+            self.run.stop(f"Doctor: {alert}")
+
+
+def _available(run: Run, wanted: Iterable[str]) -> list[str]:
+    """Return what can be looked at in a run, of what rules want."""
+    found = []
+    for what in dict.fromkeys(wanted):
+        need = NEEDS.get(what, "weights")
+        support = run.host.abilities.get(need)
+        if (support is None or support.level != ABSENT) and run.view.lacks(need) is None:
+            found.append(what)
+    return found
+
+
+def _checked_rules(rules: Iterable[Rule]) -> list[Rule]:
+    found = list(rules)
+    for rule in found:
+        if not isinstance(rule, Rule) or not rule.name:
+            raise ValueError(f"rules has {rule!r}; expected instances of Rule with a name, as doctor_rules() returns")
+    names = [rule.name for rule in found]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"rules has two of {', '.join(twice)}; give one of them another name, or leave it out")
+    return found
+
+
+def _checked_names(stop_on: Iterable[str], known: list[str]) -> tuple[str, ...]:
+    names = (stop_on,) if isinstance(stop_on, str) else tuple(stop_on)
+    for name in names:
+        if name not in known:
+            guess = nearest(str(name), known)
+            hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(known)}"
+            raise ValueError(f"stop_on={stop_on!r} names {name!r}, which is no rule here; {hint}")
+    return names
+
+
+def _checked_trigger(every: Trigger) -> Trigger:
+    if not isinstance(every, Trigger):
+        raise TriggerError(f"every={every!r} is no trigger; write for example every=onlooker.every(steps=100)")
+    every.check_hook("on_train_batch_begin")
+    return every

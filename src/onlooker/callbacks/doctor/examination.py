@@ -1,0 +1,133 @@
+"""`Examination`: what a rule gets to see at one look.
+
+Owns what is made of a look for all rules together, each thing once and only when a rule asks for it.
+"""
+
+from __future__ import annotations
+
+import math
+
+from onlooker.callbacks.numbers_in import numbers_in
+from onlooker.core.errors import AbsentError, LookError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from onlooker.core.run import Run
+    from onlooker.core.summary import Summary
+
+    Summaries = Mapping[str, Summary]
+
+_NOTHING: dict[str, Any] = {}
+
+
+class Examination:
+    """One look at a training.
+
+    Attributes:
+        run: the run; its `inputs` and `targets` are those of the batch at hand.
+        step: the step of the look.
+        weights: summaries by name, after the step; empty where they were not looked at, as are the others.
+        gradients: by the name of the weight, before clipping.
+        updates: what the step has changed, by the name of the weight.
+        activations: by the name of the module.
+        activation_gradients: by the name of the module.
+        logs: what was logged for each batch since the last look, oldest first.
+    """
+
+    def __init__(
+        self, run: Run, step: int, summaries: Mapping[str, Summaries], logs: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self.run, self.step = run, step
+        self.weights = summaries.get("weights", _NOTHING)
+        self.gradients = summaries.get("gradients", _NOTHING)
+        self.updates = summaries.get("updates", _NOTHING)
+        self.activations = summaries.get("activations", _NOTHING)
+        self.activation_gradients = summaries.get("activation_gradients", _NOTHING)
+        self._losses = [numbers_in(one) for one in logs]
+        self._cache: dict[str, Any] = {}
+
+    def values(self, name: str) -> list[float]:
+        """Return what was logged under a name for each batch since the last look."""
+        return [one[name] for one in self._losses if name in one]
+
+    def mean(self, names: Sequence[str]) -> float | None:
+        """Return the mean over the batches since the last look of the first of these names that was logged, or None."""
+        for name in names:
+            values = self.values(name)
+            if values:
+                return sum(values) / len(values)
+        return None
+
+    @property
+    def logged(self) -> list[dict[str, float]]:
+        """What was logged for each batch since the last look: numbers only."""
+        return self._losses
+
+    def by_model(self, what: str) -> dict[str, dict[str, Summary]]:
+        """Return the summaries of `"gradients"` or the like for each model; of a single model, under `""`."""
+        found: dict[str, dict[str, Summary]] | None = self._cache.get(what)
+        if found is None:
+            models, summaries = self.run.model, getattr(self, what)
+            if isinstance(models, dict):
+                found = {model: _of(f"{model}.", summaries) for model in models}
+            else:
+                found = {"": dict(summaries)}
+            found = self._cache[what] = {model: part for model, part in found.items() if part}
+        return found
+
+    @property
+    def learning_rate(self) -> dict[str, float]:
+        """The learning rates by name; one alone under `""`. Empty where there is none."""
+        if "learning_rate" not in self._cache:
+            try:
+                rate = self.run.learning_rate
+            except AbsentError:
+                rate = {}
+            self._cache["learning_rate"] = rate if isinstance(rate, dict) else {"": float(rate)}
+        found: dict[str, float] = self._cache["learning_rate"]
+        return found
+
+    @property
+    def inputs(self) -> Summary | None:
+        """What the inputs of the batch at hand look like, if they are one array."""
+        return self._of_data("inputs")
+
+    @property
+    def targets(self) -> Summary | None:
+        """What the targets of the batch at hand look like, if they are one array."""
+        return self._of_data("targets")
+
+    def _of_data(self, name: str) -> Summary | None:
+        if name not in self._cache:
+            self._cache[name] = _summary(self.run, getattr(self.run, name))
+        found: Summary | None = self._cache[name]
+        return found
+
+
+def strength(summary: Summary) -> float:
+    """Return the root mean square of the finite elements that are not 0: where only some of a tensor is in use."""
+    count = summary.finite - summary.zeros
+    return math.sqrt(summary.squares / count) if count > 0 else 0.0
+
+
+def is_matrix(summary: Summary) -> bool:
+    """Say whether a tensor has two axes or more, as weights that multiply have; biases and scales have one."""
+    return summary.shape is not None and len(summary.shape) > 1
+
+
+def _of(prefix: str, summaries: Summaries) -> dict[str, Summary]:
+    return {name: one for name, one in summaries.items() if name.startswith(prefix)}
+
+
+def _summary(run: Run, data: Any) -> Summary | None:
+    if not hasattr(data, "shape") or not hasattr(data, "dtype"):
+        return None
+    try:
+        look = run.look()
+        look.add("data", data)
+        return look.fetch()["data"]
+    except (AbsentError, LookError):
+        return None

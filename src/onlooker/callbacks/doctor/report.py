@@ -1,0 +1,58 @@
+"""How alerts are shown: as a few lines when they come, as a table at the end.
+
+Owns the words around them, and nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TextIO
+
+    from onlooker.core.record import Alert
+
+WIDTH = 100
+
+
+def as_text(alert: Alert) -> str:
+    """Return an alert as plain lines, for a terminal, a notebook and a log file alike."""
+    where = f" in {alert.where}" if alert.where else ""
+    epoch = "" if alert.epoch is None else f"epoch {alert.epoch}, "
+    lines = [f"Doctor, {epoch}step {alert.step}: {alert.rule}{where}"]
+    for label, text in (("", f"{alert.seen} ({numbers(alert)})"), ("why: ", alert.why), ("try: ", alert.advice)):
+        indent = "  "
+        lines += textwrap.wrap(label + text, WIDTH, initial_indent=indent, subsequent_indent=indent + " " * len(label))
+    return "\n".join(lines)
+
+
+def numbers(alert: Alert) -> str:
+    """Return an alert's evidence in short."""
+    return ", ".join(f"{name} {value:.3g}" for name, value in alert.evidence.items())
+
+
+def print_report(alerts: Sequence[Alert], stream: TextIO | None) -> None:
+    """Print a table of alerts."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=stream)
+    if not alerts:
+        console.print("Doctor: nothing to report")
+        return
+    table = Table(box=SIMPLE_HEAD, title=f"Doctor: {len(alerts)} alert{'s' if len(alerts) > 1 else ''}")
+    for column in ("step", "rule", "where", "what was seen", "what to try"):
+        table.add_column(column, justify="right" if column == "step" else "left", overflow="fold")
+    for alert in alerts:
+        table.add_row(*_cells(alert), end_section=True)
+    console.print(table)
+
+
+def _cells(alert: Alert) -> list[Any]:
+    from rich.text import Text
+
+    words = (str(alert.step), alert.rule, alert.where, f"{alert.seen} ({numbers(alert)})", alert.advice)
+    return [Text(word) for word in words]  # no markup: a name may have brackets

@@ -1,0 +1,71 @@
+"""Units that are 0 for every input, so that they learn nothing and never come back."""
+
+from __future__ import annotations
+
+from ..examination import Examination
+from ..rule import Finding, Rule
+
+_LOOKS = 5
+
+
+class DeadUnits(Rule):
+    """Finds layers in which most units put out 0 at every look, as dead ReLUs do.
+
+    By activations: the share of zeros in what a layer puts out, if nothing in it is negative. Where no layer puts out
+    such zeros, as when ReLU is a function and no layer, by gradients: the share of zeros in those of biases, and of
+    other weights with one number for each unit. Such a gradient is exactly 0 for a unit that no sample of the batch has
+    reached. Of layers that are dead altogether the last is named then: those before it get no gradient because of it.
+    What counts is the smallest share over five looks, as small batches leave many units out by chance.
+
+    Args:
+        activation_share: of the outputs that are 0.
+        share: of the units whose gradient is 0.
+        patience: after how many looks in a row, beyond the first five, it speaks.
+    """
+
+    name = "dead_units"
+    why = "A unit whose output is 0 for every input gets no gradient, so it can never change again."
+    advice = (
+        "Lower the learning rate, start biases at 0 or slightly above, use He initialization, LeakyReLU or GELU, or a "
+        "normalization layer in front."
+    )
+    source = "Maas, Hannun and Ng 2013; Lu, Shin, Su and Karniadakis 2020"
+    reads = ("activations", "gradients")
+    memory = ("shares",)
+    explained_by = ("not_finite",)
+
+    def __init__(self, activation_share: float = 0.95, share: float = 0.7, patience: int = 1) -> None:
+        self.activation_share, self.share, self.patience = activation_share, share, patience
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last shares."""
+        self.shares: dict[str, list[float]] = {}
+
+    def examine(self, examination: Examination) -> list[Finding] | None:
+        """Take the shares of this look; judge by the smallest of the last ones."""
+        found = []
+        for model, gradients in examination.by_model("gradients").items():
+            activations = examination.by_model("activations").get(model, {})
+            outputs = {name: one.zero_share for name, one in activations.items() if one.min >= 0 and one.zeros}
+            if outputs:
+                found += self._judge(outputs, "the outputs", self.activation_share)
+                continue
+            vectors = {name: one.zero_share for name, one in gradients.items() if one.shape and len(one.shape) == 1}
+            dead = self._judge(vectors, "the units' gradients", self.share)
+            wholly = [finding for finding in dead if finding.weight == 1]
+            if len(wholly) < len(vectors):  # else it is not for want of activity
+                found += [finding for finding in dead if finding not in wholly[:-1]]
+        return found if examination.gradients else None
+
+    def _judge(self, shares: dict[str, float], what: str, limit: float) -> list[Finding]:
+        """Take the shares of zeros at this look; return what was above the limit at each of the last looks."""
+        found = []
+        for name, share in shares.items():
+            last = self.shares.setdefault(f"{name} {what}", [])
+            last.append(share)
+            del last[:-_LOOKS]
+            least = min(last)
+            if len(last) == _LOOKS and least >= limit:
+                found.append(Finding(name, f"{least:.0%} of {what} are 0 at every look", {"zero_share": least}, least))
+        return found

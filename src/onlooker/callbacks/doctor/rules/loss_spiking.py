@@ -1,0 +1,71 @@
+"""A loss that suddenly jumps up."""
+
+from __future__ import annotations
+
+import math
+
+from ..examination import Examination
+from ..rule import Finding, Rule
+
+_MEMORY = 0.1
+
+
+class LossSpiking(Rule):
+    """Finds a loss that jumps far beyond its own noise, and back over a good part of what had been gained.
+
+    It goes by the mean over the batches since the last look, so that a single odd sample is no spike.
+
+    Args:
+        deviations: how many of its usual deviations from its running mean.
+        share: which part of the way back up to its beginning.
+        loss: under which names it may be logged; the first that is there counts.
+        warm_up: how many looks are not judged at the beginning.
+        patience: after how many looks in a row it speaks.
+    """
+
+    name = "loss_spiking"
+    why = "A spike says that a step has left the region in which the gradient meant something; some never recover."
+    advice = (
+        "Lower the learning rate or warm it up longer, clip the gradient norm, lower Adam's second beta (0.95), and "
+        "look at the batches of these steps."
+    )
+    source = "Chowdhery and others (PaLM) 2022, section 5.1; Takase and others 2023"
+    memory = ("first", "usual", "deviation", "looks")
+    explained_by = ("not_finite",)
+
+    def __init__(
+        self,
+        deviations: float = 8.0,
+        share: float = 0.3,
+        loss: str | tuple[str, ...] = "loss",
+        warm_up: int = 10,
+        patience: int = 2,
+    ) -> None:
+        self.deviations, self.share, self.warm_up, self.patience = deviations, share, warm_up, patience
+        self.loss = (loss,) if isinstance(loss, str) else tuple(loss)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the losses."""
+        self.first = self.usual = self.deviation = 0.0
+        self.looks = 0
+
+    def examine(self, examination: Examination) -> list[Finding] | None:
+        """Compare the loss since the last look with its running mean."""
+        mean = examination.mean(self.loss)
+        if mean is None or not math.isfinite(mean):
+            return None
+        self.looks += 1
+        if self.looks == 1:
+            self.first = self.usual = mean
+            return []
+        jump, usual = mean - self.usual, self.usual
+        limit = max(self.deviations * self.deviation, self.share * (self.first - usual), 1e-3 * abs(usual))
+        if self.looks > self.warm_up and jump > limit:
+            # What is usual stays: a loss that stays up there is still far from it.
+            most = max(examination.values(next(name for name in self.loss if examination.values(name))))
+            seen = f"the loss has jumped from {usual:.4g} to {mean:.4g}"
+            return [Finding("", seen, {"loss": mean, "usual": usual, "deviation": self.deviation, "largest": most})]
+        self.usual += _MEMORY * jump
+        self.deviation += _MEMORY * (abs(jump) - self.deviation)
+        return []

@@ -1,0 +1,64 @@
+"""A loss that is, after many steps, where it was at the beginning."""
+
+from __future__ import annotations
+
+from ..examination import Examination
+from ..rule import Finding, Rule
+
+_LOOKS = 5
+
+
+class LossStuck(Rule):
+    """Finds a loss that has not fallen since the beginning. A loss that has fallen and then stays is not meant.
+
+    Args:
+        after_steps: how many steps it is given.
+        share: by which share of itself it must have fallen by then.
+        loss: under which names it may be logged; the first that is there counts.
+        patience: after how many looks in a row it speaks.
+    """
+
+    name = "loss_stuck"
+    why = "If hundreds of steps have not lowered the loss at all, more of them will not either."
+    advice = (
+        "Try to learn a single batch by heart. If that fails: a learning rate that is far too small or too large, a "
+        "loss that does not fit the model's outputs, dead units, labels that do not belong to the inputs."
+    )
+    source = (
+        "Karpathy, A Recipe for Training Neural Networks, 2019; Goodfellow, Bengio and Courville 2016, section 11.5"
+    )
+    memory = ("first", "last")
+    explained_by = ("not_finite", "exploding_gradients")
+
+    def __init__(
+        self,
+        after_steps: int = 300,
+        share: float = 0.01,
+        loss: str | tuple[str, ...] = "loss",
+        patience: int = 3,
+    ) -> None:
+        self.after_steps, self.share, self.patience = after_steps, share, patience
+        self.loss = (loss,) if isinstance(loss, str) else tuple(loss)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the losses."""
+        self.first: list[float] = []
+        self.last: list[float] = []
+
+    def examine(self, examination: Examination) -> list[Finding] | None:
+        """Compare the last losses with the first."""
+        mean = examination.mean(self.loss)
+        if mean is None:
+            return None
+        if len(self.first) < _LOOKS:
+            self.first.append(mean)
+        self.last.append(mean)
+        del self.last[:-_LOOKS]
+        if examination.step < self.after_steps:
+            return None
+        first, last = self.first[0], sum(self.last) / len(self.last)
+        if not last > first - self.share * abs(first) or min(self.last) < first - 3 * self.share * abs(first):
+            return []
+        seen = f"after {examination.step} steps the loss is {last:.4g}, and was {first:.4g} at the beginning"
+        return [Finding("", seen, {"first": first, "last": last, "steps": examination.step})]

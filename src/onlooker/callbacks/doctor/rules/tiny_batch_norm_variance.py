@@ -1,0 +1,56 @@
+"""Normalization layers that get hardly any variance, and so divide by their own epsilon."""
+
+from __future__ import annotations
+
+from ..examination import Examination
+from ..rule import Finding, Rule
+
+_RUNNING = ("running_var", "moving_variance")
+
+
+class TinyBatchNormVariance(Rule):
+    """Finds normalization layers whose inputs hardly vary.
+
+    Where running variances are among the weights, as in Keras, it goes by their median. Elsewhere it goes by what the
+    layer puts out: a variance v becomes v / (v + epsilon), so outputs that are much smaller than the layer's scale say
+    that v is far below epsilon.
+
+    Args:
+        variance: below which the median of the running variances is tiny; 1e-5 is the usual epsilon.
+        share: below which share of the expected mean square the outputs are too small.
+        patience: after how many looks in a row it speaks.
+    """
+
+    name = "tiny_batch_norm_variance"
+    why = (
+        "The layer divides by its epsilon instead of the variance: what it gets is nearly constant, or noise blown up."
+    )
+    advice = (
+        "Look at the layer in front: dead units, tiny weights, or inputs that do not vary. A larger epsilon hides it."
+    )
+    source = "Ioffe and Szegedy 2015"
+    reads = ("activations", "weights")
+    explained_by = ("not_finite", "dead_units")
+
+    def __init__(self, variance: float = 1e-5, share: float = 0.1, patience: int = 5) -> None:
+        self.variance, self.share, self.patience = variance, share, patience
+
+    def examine(self, examination: Examination) -> list[Finding] | None:
+        """Judge by running variances, and by what the layers put out."""
+        weights, activations = examination.weights, examination.activations
+        if not weights:
+            return None
+        found = []
+        for name, one in weights.items():
+            if name.endswith(_RUNNING) and (median := one.quantile(0.5)) < self.variance:
+                found.append(Finding(name, f"half of the variances are below {median:.1e}", {"median": median}))
+        for layer, one in activations.items():
+            scale, shift = weights.get(f"{layer}.weight"), weights.get(f"{layer}.bias")
+            if scale is None or shift is None or scale.shape != shift.shape or len(scale.shape or ()) != 1:
+                continue
+            expected, square = scale.rms**2, one.rms**2 - shift.rms**2
+            if one.finite and square < self.share * expected:
+                share = max(square, 0.0) / expected
+                seen = f"the outputs have {share:.1%} of the variance that normalization gives"
+                found.append(Finding(layer, seen, {"rms": one.rms, "scale_rms": scale.rms, "share": share}, 1 - share))
+        return found
