@@ -224,6 +224,7 @@ def test_a_mode_of_the_users_own():
 
 def test_an_attribute_that_is_set_in_a_test_stage_stays():
     model = Net()
+    model.stop_training = False
     with ol.Loop(model) as loop:
         for _ in loop.epochs(5):
             for _ in loop.train(range(1)):
@@ -282,15 +283,17 @@ def test_what_is_seeded_is_drawn_again():
 
 
 def test_streams_that_are_seeded_differ():
-    model = Net()
-    with find_view(model).observing(seed=0):
-        keys = {
-            str(np.array(jax.random.key_data(variable[...])))
-            for _, variable in nnx.to_flat_state(nnx.state(model))
-            if isinstance(variable, nnx.RngKey)
-        }
-        view_keys = sum(isinstance(variable, nnx.RngKey) for _, variable in nnx.to_flat_state(nnx.state(model)))
-    assert len(keys) == view_keys
+    models = {"first": Net(), "second": Net()}
+
+    def keys():
+        variables = [variable for _, variable in nnx.to_flat_state(nnx.state(models))]
+        return [str(jax.random.key_data(one[...])) for one in variables if isinstance(one, nnx.RngKey)]
+
+    before = keys()
+    assert before[0] == before[1]
+    with find_view(models).observing(seed=0):
+        assert len({*keys(), *before}) == 3
+    assert keys() == before
 
 
 def test_an_error_within_observing():
