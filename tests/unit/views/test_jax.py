@@ -316,10 +316,10 @@ def test_a_file_runs_no_code_and_holds_no_pickle(tmp_path):
 
 
 def test_random_states_come_back(tmp_path):
+    torch = pytest.importorskip("torch")  # kept where it is loaded: a loader of PyTorch's draws from it
     path = str(tmp_path / "state.npz")
     view = find_view(make_state())
     view.save(path, {})
-    torch = pytest.importorskip("torch")
     drawn = random.random(), np.random.random(), float(torch.rand(()))
     view.load(path)
     assert (random.random(), np.random.random(), float(torch.rand(()))) == drawn
