@@ -12,6 +12,8 @@ from tests.recorder import Recorder
 
 import onlooker as ol
 from onlooker.core.errors import AttachError, DataError, OnlookerWarning
+from onlooker.hosts.lightgbm.results import native_of, values_of
+from onlooker.hosts.round_names import RoundNames
 
 PARAMS = {
     "objective": "binary",
@@ -136,6 +138,17 @@ def test_further_data_sets_stand_under_their_names():
     sets = [data.create_valid(HELD_OUT_X, HELD_OUT_Y) for _ in range(2)]
     lightgbm.train(PARAMS, data, 2, valid_sets=sets, callbacks=[ol.for_lightgbm(seen)])
     assert [*seen.last("on_epoch_end").logs] == ["valid_1_auc", "valid_1_loss", "val_auc", "val_loss"]
+
+
+@pytest.mark.parametrize("name", ["valid l2", "l2"])
+def test_what_older_versions_tell_of_cross_validation(name):
+    results = [("cv_agg", name, 0.5, False, 0.25), ("cv_agg", "train auc", 0.75, True, 0.125)]
+    assert native_of(results) == {
+        "valid": {"l2-mean": 0.5, "l2-stdv": 0.25},
+        "train": {"auc-mean": 0.75, "auc-stdv": 0.125},
+    }
+    values = {"auc": 0.75, "auc_std": 0.125}, {"loss": 0.5, "loss_std": 0.25}
+    assert values_of(RoundNames(), results, None) == values
 
 
 def test_without_data_to_evaluate_on():

@@ -35,6 +35,6 @@ def values_of(names: RoundNames, results: Any, training: str | None) -> tuple[Me
 def _fields(result: Any) -> list[Any]:
     """Return data set, metric, value, whether more is better, and in `cv` the deviation."""
     data, metric, *rest = result
-    if data == "cv_agg":  # before LightGBM 4.7 both stood in one word
-        data, _, metric = metric.partition(" ")
+    if data == "cv_agg":  # before LightGBM 4.7 both stood in one word, and before 4.0 the metric alone
+        data, _, metric = metric.partition(" ") if " " in metric else ("valid", "", metric)
     return [data, metric, *rest]
