@@ -258,6 +258,7 @@ def test_a_batch_that_the_module_leaves_out():
     fit(Choosy(), ol.for_lightning(seen))
     assert [event.index for event in seen.check().of("on_train_batch_end")] == [0, 1] * 2
     assert seen.run.step == 2
+    assert [set(event.batch) for event in seen.of("on_train_batch_end")] == [{"accuracy", "loss"}, set()] * 2
     assert seen.logs("on_epoch_end")[0]["accuracy"] == seen.of("on_train_batch_end")[0].batch["accuracy"]
 
 
@@ -510,6 +511,21 @@ def test_a_stage_that_stands_alone(stage):
     assert seen.last("on_test_end").logs["loss"] == returned["val_loss" if stage == "validate" else "test_loss"]
 
 
+@pytest.mark.parametrize("stage", ["validate", "predict"])
+def test_a_stop_where_the_loader_has_no_length(stage):
+    class Endless:
+        def __iter__(self):
+            while True:
+                yield from HELD_OUT
+
+    hook = "on_test_batch_end" if stage == "validate" else "on_predict_batch_end"
+    seen = Recorder(in_hook(hook, lambda recorder, logs: recorder.run.stop("enough")))
+    trainer = quiet_trainer([ol.for_lightning(seen)])
+    run_quietly(lambda: getattr(trainer, stage)(Classifier(), Endless()))
+    assert len(seen.check().of(hook)) == 1
+    assert seen.run.batch_count is None
+
+
 def test_predictions():
     seen = Recorder()
     trainer = quiet_trainer([ol.for_lightning(seen)])
@@ -621,6 +637,26 @@ def test_outputs_of_a_step_that_does_not_return_them():
     seen.needs = ("outputs",)
     fit(Names(), ol.for_lightning(seen), max_epochs=1)
     assert shapes == [(8, 2), (8, 2), (4, 2), (8, 2), (4, 2)]
+
+
+def test_outputs_are_those_of_the_batch_itself():
+    class Evasive(Classifier):
+        def training_step(self, batch, batch_idx):
+            outputs = self(batch[0]) if batch_idx == 0 else self.net(batch[0])
+            return torch.nn.functional.cross_entropy(outputs, batch[1])
+
+    there = []
+
+    def act(recorder, hook, index, logs):
+        if hook == "on_train_batch_begin":
+            recorder.model(torch.zeros(2, 4))
+        if hook == "on_train_batch_end":
+            there.append(recorder.run.outputs is not None)
+
+    seen = Recorder(act)
+    seen.needs = ("outputs",)
+    fit(Evasive(), ol.for_lightning(seen), max_epochs=1, validation=None)
+    assert there == [True, False, False]
 
 
 def test_observing_keeps_metrics():
@@ -755,6 +791,23 @@ def test_resuming_in_the_middle_of_an_epoch(how, tmp_path):
             {name: value for name, value in other.logs.items() if name not in drop}, rel=1e-6
         )
         assert one.run == other.run
+
+
+def test_a_checkpoint_after_a_training_that_failed_and_another(tmp_path):
+    def fail(epoch, batch):
+        if fails and batch == 1:
+            raise ValueError("no")
+
+    fails, counter = [True], Counter()
+    trainer = quiet_trainer([ol.for_lightning(counter)], max_epochs=1)
+    with pytest.raises(ValueError, match="no"):
+        run_quietly(lambda: trainer.fit(Classifier(), Batches(X, Y, fail)))
+    fails.clear()
+    run_quietly(lambda: trainer.fit(Classifier(), Batches(X, Y, fail)))
+    trainer.save_checkpoint(tmp_path / "run.ckpt")
+    kept = torch.load(tmp_path / "run.ckpt", weights_only=True)["callbacks"]["onlooker"]["run"]
+    assert kept["callbacks"] == {"Counter": {"batches": counter.batches}}
+    assert kept["step"] == counter.batches == 3
 
 
 def test_the_step_after_an_evaluation(tmp_path):

@@ -44,8 +44,8 @@ LIGHTNING = Declaration(
             "model, all have to call it"
         ),
         "state": native(
-            "in each checkpoint of Lightning's; trainer.fit(ckpt_path=...) goes on from it. Random states are kept, "
-            "where one process trains; from a checkpoint in the middle of an epoch the logs are those of its rest"
+            "in each checkpoint of Lightning's; trainer.fit(ckpt_path=...) goes on from it, also in the middle of an "
+            "epoch, if the loader can. Random states are kept where one process trains"
         ),
         "observing": native("torchmetrics objects of the module keep their state too"),
         "native_logs": native("what self.log was given last, and at the end of an epoch or stage callback_metrics"),
