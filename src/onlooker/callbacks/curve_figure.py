@@ -41,10 +41,15 @@ def draw_curves(panels: Mapping[str, Curves]) -> Figure:
         _draw(axes, title, curves)
     for axes in places[len(panels) :]:
         axes.set_axis_off()
+    close_where_no_window(figure)
+    return figure
+
+
+def close_where_no_window(figure: Figure) -> None:
+    """Have pyplot forget a figure that it shows in no window; a notebook would show it twice."""
     backend = pyplot.get_backend().lower()
     if backend in BACKENDS_WITHOUT_WINDOW or "inline" in backend:
-        pyplot.close(figure)  # only pyplot forgets it; a notebook would show it twice
-    return figure
+        pyplot.close(figure)
 
 
 def _draw(axes: Axes, title: str, curves: Curves) -> None:

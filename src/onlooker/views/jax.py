@@ -15,6 +15,7 @@ import jax
 
 from onlooker.core.errors import AbsentError, LoopError
 from onlooker.core.view import ModelView
+from onlooker.inside import Look
 
 from . import jax_file
 from .jax_leaves import is_deleted
@@ -28,6 +29,8 @@ DONATED = (
     "loop.state, loss = step(loop.state, ...)"
 )
 NO_GRADIENTS = "the loop's body hands over no gradients; return them from the step and write loop.gradients = gradients"
+
+NO_ACTIVATIONS = "a step of JAX is compiled, and what is computed in its midst never leaves it"
 
 
 def has_arrays(model: Any) -> bool:
@@ -173,7 +176,7 @@ class JaxView(ModelView):
         """Return why an ability is missing: a learning rate has to be in the state."""
         if ability in ("learning_rate", "set_learning_rate") and not find_rates(self._rated()):
             return HOW
-        return super().lacks(ability)
+        return NO_ACTIVATIONS if ability == "activations" else super().lacks(ability)
 
     def get_learning_rate(self) -> float | dict[str, float]:
         """Return the one rate, or all of them by their place in the state."""
@@ -229,6 +232,10 @@ class JaxView(ModelView):
     def flag_holders(self) -> tuple[dict[str, Any], ...]:
         """Return none: a state takes no attributes, so only `run.stop` stops."""
         return ()
+
+    def look(self) -> Look:
+        """Return what tensors are given to, to be told together what they look like."""
+        return Look()
 
     def process_count(self) -> int:
         """Return how many processes train together."""

@@ -20,7 +20,9 @@ from onlooker.core.errors import AbsentError, DataError
 from onlooker.core.view import ModelView
 from onlooker.inside import Look
 
+from .keras_layers import chosen_layers, named
 from .keras_random import global_generator, load_random_state, random_state, seed_all, set_global_generator
+from .keras_rates import rate_of, set_rate
 from .weights_h5 import read_weights, write_weights
 
 BESIDE = ".run.h5"
@@ -51,7 +53,7 @@ class KerasView(ModelView):
         self.sync()
         return {
             name: variable.value.detach() if self.backend == "torch" else variable.value
-            for name, variable in _named(self.model.weights)
+            for name, variable in named(self.model.weights)
             if pattern is None or fnmatchcase(name, pattern)
         }
 
@@ -59,7 +61,7 @@ class KerasView(ModelView):
         """Return the weights that the optimizer changes: not the statistics that layers gather."""
         trained = {id(variable) for variable in self.model.trainable_weights}
         weights = self.weights()
-        return {name: weights[name] for name, variable in _named(self.model.weights) if id(variable) in trained}
+        return {name: weights[name] for name, variable in named(self.model.weights) if id(variable) in trained}
 
     def gradients(self, pattern: str | None = None) -> dict[str, Any]:
         """Return the gradients of the last train batch, before clipping. On the torch backend only.
@@ -71,13 +73,13 @@ class KerasView(ModelView):
             raise self._absent("gradients")
         return {
             name: variable.value.grad.detach()
-            for name, variable in _named(self.model.trainable_weights)
+            for name, variable in named(self.model.trainable_weights)
             if variable.value.grad is not None and (pattern is None or fnmatchcase(name, pattern))
         }
 
     def get_learning_rate(self) -> float | dict[str, float]:
         """Return the one rate, a schedule's current one too; where several optimizers differ, all by attribute name."""
-        rates = {name: _rate(optimizer) for name, optimizer in self._given_optimizers().items()}
+        rates = {name: rate_of(optimizer) for name, optimizer in self._given_optimizers().items()}
         return next(iter(rates.values())) if len(set(rates.values())) == 1 else rates
 
     def set_learning_rate(self, value: float | dict[str, float]) -> None:
@@ -90,7 +92,7 @@ class KerasView(ModelView):
         optimizers = self._given_optimizers()
         if isinstance(value, dict):
             for name, rate in value.items():
-                _set_rate(optimizers[name], rate)
+                set_rate(optimizers[name], rate)
             return
         rates = self.get_learning_rate()
         if isinstance(rates, dict):
@@ -99,12 +101,12 @@ class KerasView(ModelView):
                 f"so one number cannot stand for all; use run.scale_learning_rate(factor), or set a dict"
             )
         for optimizer in optimizers.values():
-            _set_rate(optimizer, value)
+            set_rate(optimizer, value)
 
     def scale_learning_rate(self, factor: float) -> None:
         """Multiply the rate of every optimizer."""
         for optimizer in self._given_optimizers().values():
-            _set_rate(optimizer, _rate(optimizer) * factor)
+            set_rate(optimizer, rate_of(optimizer) * factor)
 
     def optimizers(self) -> dict[str, Any]:
         """Return the model's optimizers by the name of the attribute that holds them."""
@@ -226,7 +228,7 @@ class KerasView(ModelView):
             raise self._absent("activations")
         from .torch_activations import watch
 
-        return watch(_chosen_layers(self.model, pattern), seen, gradients)
+        return watch(chosen_layers(self.model, pattern), seen, gradients)
 
     def count_steps(self, stepped: Callable[[], None]) -> Callable[[], None] | None:
         """Return None: compiled steps tell nobody. The host counts by the optimizer's own counter."""
@@ -272,40 +274,6 @@ class KerasView(ModelView):
         from .torch import TorchView
 
         return TorchView(self.model).observing(gradients=gradients)
-
-
-def _named(variables: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield variables under their paths, numbered where layers share a name."""
-    seen: dict[str, int] = {}
-    for variable in variables:
-        seen[variable.path] = count = seen.get(variable.path, 0) + 1
-        yield (variable.path if count == 1 else f"{variable.path}#{count}"), variable
-
-
-def _chosen_layers(model: Any, pattern: Any) -> list[tuple[str, Any]]:
-    """Return layers by path: all that match a pattern, or those that hold no others and that a function chooses."""
-    found = []
-    for layer in model._flatten_layers(include_self=False):
-        name = layer.path or layer.name  # only what has variables has a path
-        is_leaf = not list(layer._flatten_layers(include_self=False))
-        is_chosen = fnmatchcase(name, pattern) if isinstance(pattern, str) else is_leaf
-        if is_chosen and (not callable(pattern) or pattern(name)):
-            found.append((name, layer))
-    return found
-
-
-def _rate(optimizer: Any) -> float:
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-
-
-def _set_rate(optimizer: Any, value: float) -> None:
-    try:
-        optimizer.learning_rate = float(value)
-    except (TypeError, AttributeError) as error:  # Keras' own refusals of a schedule object and of a function
-        raise AbsentError(
-            f"the learning rate of {type(optimizer).__name__} follows a schedule, so it cannot be set; "
-            f"give the optimizer a number, for example {type(optimizer).__name__}(learning_rate=0.001)"
-        ) from error
 
 
 def _array(variable: Any) -> Any:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from onlooker.core.callback import Callback
 from onlooker.core.conditions import Trigger
 from onlooker.core.declaration import ABILITIES
-from onlooker.core.errors import nearest, warn
+from onlooker.core.errors import missing_extra, nearest, warn
 from onlooker.core.gate import Gate
 from onlooker.core.record import Scalars, Summaries
 from onlooker.core.trigger import every as every_
 
 from .choice import Choice
 from .looking import NEEDS, WHAT, Looking
+from .sheets import all_sheets
+from .standing_out import layer_looks, ratios, worst_first
 from .timeline import TensorHistory, Timeline
 
 TYPE_CHECKING = False
@@ -194,6 +196,60 @@ class Inside(Callback):
             hint = f"did you mean {guess!r}?" if guess else f"seen so far: {_listed(known) or 'nothing'}"
             raise KeyError(f"no {what} of {name!r} were seen; {hint}")
         return timeline.read()
+
+    def ratios(self) -> dict[str, float]:
+        """Return how large each layer's last update was, relative to its weights: the ratio of the norms.
+
+        About 0.001 is usual. NaN where all weights are zero. Needs `"weights"` and `"updates"` among what is looked at.
+        """
+        return ratios(self.latest)
+
+    def table(self, most: int | None = None) -> Any:
+        """Return a table of rich's with what the last look has found: layer by layer, what stands out first.
+
+        Args:
+            most: how many layers are shown; None for all.
+
+        Example:
+            `rich.print(inside.table())`
+        """
+        from .table import layer_table
+
+        layers = worst_first(layer_looks(self.latest))
+        shown = layers[:most]
+        return layer_table(shown, self.latest_step, len(layers) - len(shown))
+
+    def plot(self, name: str | None = None, what: str = "weights") -> Any:
+        """Draw the training so far, with matplotlib.
+
+        Without a name: layers by steps, as colours, for the size of the updates, the norm of the gradients, and the
+        share of outputs that are zero; the names of layers that stand out at the last look are in red.
+
+        Args:
+            name: of a weight, or for activations of a layer: then its histograms are drawn, the earliest at the back.
+            what: for a name, what of it.
+
+        Returns:
+            The `Figure`. Save it with `figure.savefig(path)`.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            KeyError: the name was never seen.
+            ValueError: there is nothing to draw yet.
+        """
+        try:
+            from .figures import draw_layers, draw_ridges
+        except ModuleNotFoundError as error:
+            if error.name != "matplotlib":
+                raise
+            raise missing_extra("plot", "matplotlib") from None
+        if name is not None:
+            return draw_ridges(f"{what} of {name}", self.history(name, what))
+        sheets = all_sheets(lambda one: {name: self.history(name, one) for name in self.names(one)})
+        if not sheets:
+            raise ValueError("there is nothing to draw: nothing was looked at yet that is drawn layer by layer")
+        remarks = {one.name: "; ".join(one.remarks) for one in layer_looks(self.latest) if one.remarks}
+        return draw_layers(sheets, remarks)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the past, as arrays."""

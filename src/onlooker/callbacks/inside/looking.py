@@ -47,6 +47,15 @@ class Seen:
         of_what = self.summaries.setdefault(what, {})
         of_what[name] = of_what[name] + summary if len(key) > 2 and name in of_what else summary
 
+    def sort(self) -> None:
+        """Put all in the model's order, which optimizers and backward passes do not have."""
+        for first, others in (("weights", ("gradients", "updates")), ("activations", ("activation_gradients",))):
+            places = {name: place for place, name in enumerate(self.summaries.get(first, ()))}
+            for what in others:
+                of_what = self.summaries.get(what, {})
+                ordered = sorted(of_what, key=lambda name: places.get(name, len(places)))
+                self.summaries[what] = {name: of_what[name] for name in ordered}
+
     def norms(self) -> dict[str, float]:
         """Return the norm of all gradients together, before clipping and, where there was some, after it."""
         gradients = self.summaries.get("gradients", {})
@@ -121,6 +130,7 @@ class Looking:
         seen = Seen()
         for key, summary in look.fetch().items():
             seen.take(key, summary)
+        seen.sort()
         return seen
 
     def leave(self) -> None:
