@@ -243,7 +243,8 @@ def test_a_stop_is_put_off_by_a_minimum(limit):
 
 def test_max_steps_ends_within_an_epoch():
     seen = Recorder()
-    fit(Classifier(), ol.for_lightning(seen), max_epochs=9, max_steps=4)
+    fit(Classifier(), ol.for_lightning(seen), max_epochs=-1, max_steps=4)
+    assert seen.params == {"epochs": None, "steps": 3, "verbose": 0}
     assert [event.index for event in seen.check().of("on_train_batch_end")] == [0, 1, 2, 0]
     assert (seen.run.outcome, seen.run.step) == ("completed", 4)
     assert "val_loss" not in seen.last("on_epoch_end").logs
@@ -670,6 +671,28 @@ def test_observing_keeps_metrics():
     torch.manual_seed(3)
     fit(Names(), ol.for_lightning(other))
     assert seen.logs("on_epoch_end") == other.logs("on_epoch_end")
+
+
+def test_observing_keeps_metrics_that_gather():
+    class Gathering(Classifier):
+        def __init__(self):
+            super().__init__()
+            self.gathered, self.counts = torchmetrics.CatMetric(), []
+
+        def validation_step(self, batch):
+            self.gathered.update(batch[0])
+
+        def on_validation_epoch_end(self):
+            self.counts.append(len(self.gathered.compute()))
+            self.gathered.reset()
+
+    def look(recorder, logs):
+        with recorder.run.observing():
+            recorder.model.gathered.update(torch.zeros(5, 4))
+
+    module = Gathering()
+    fit(module, ol.for_lightning(Recorder(in_hook("on_test_batch_end", look))), num_sanity_val_steps=0)
+    assert module.counts == [12] * 2
 
 
 # Checkpoints.
