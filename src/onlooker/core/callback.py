@@ -29,25 +29,17 @@ def _default(hook: Hook) -> Hook:
     return hook
 
 
-class _KnownOnceAttached:
-    """An attribute that exists only on an attached callback; until then, asking for it says so.
+_KNOWN_ONCE_ATTACHED = ("model", "params", "run")
 
-    It has no `__set__`, so that the value on the instance is read without a detour.
-    """
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: object | None, owner: type) -> Any:
-        if instance is None:
-            return self
-        run = instance.__dict__.get("run")
-        if run is not None:  # a host may show these through the run, where they have to be looked up each time
-            return getattr(run, self._name)
-        raise NotAttachedError(
-            f"{type(instance).__name__}.{self._name} is known only while the callback is attached to a run: "
-            f"pass the callback to Loop, Trainer or fit first"
-        )
+_ADAPTERS = {
+    "setup": "for_lightning",
+    "on_exception": "for_lightning",
+    "on_init_end": "for_transformers",
+    "before_training": "for_xgboost",
+    "before_iteration": "for_lightgbm",
+    "after_iteration": "for_catboost",
+}
+"""What a foreign trainer asks of a callback that it was given as it is, and the adapter that it should have had."""
 
 
 class Callback:
@@ -99,9 +91,27 @@ class Callback:
         params: dict[str, Any]
         run: Run
     else:
-        model = _KnownOnceAttached()
-        params = _KnownOnceAttached()
-        run = _KnownOnceAttached()
+
+        def __getattr__(self, name):
+            """Say what is missing, where a name is asked for that is not there. Costs nothing where it is."""
+            kind = type(self).__name__
+            if name in _KNOWN_ONCE_ATTACHED:
+                run = self.__dict__.get("run")
+                if run is not None:  # a host may show these through the run, where they have to be looked up each time
+                    return getattr(run, name)
+                raise NotAttachedError(
+                    f"{kind}.{name} is known only while the callback is attached to a run: "
+                    f"pass the callback to Loop, Trainer or fit first"
+                )
+            adapter = _ADAPTERS.get(name)
+            if adapter is None:
+                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+            # LightGBM asks with a default, which would swallow an AttributeError.
+            error = AttachError if name == "before_iteration" else NotAttachedError
+            raise error(
+                f"{kind} is a callback of Onlooker, and this trainer has callbacks of its own: "
+                f"write callbacks=[onlooker.{adapter}({kind}())]"
+            )
 
     @_default
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from onlooker.core.callback import Callback, host_entrances
 from onlooker.core.dispatch import Dispatcher
-from onlooker.core.errors import AttachError, NotAttachedError
+from onlooker.core.errors import AttachError, NotAttachedError, OnlookerError
 from onlooker.core.hooks import ALIASES, HOOKS, arguments
 from onlooker.core.run import Run
 
@@ -42,9 +42,30 @@ def test_what_a_host_leaves_to_the_run_is_asked_of_the_run():
     assert callback.model == "the second"
 
 
-def test_on_the_class_the_three_are_no_error():
-    """Tools that look at a class, such as a page of documentation, ask for all of its attributes."""
-    assert all(getattr(Callback, name) is not None for name in ("model", "params", "run"))
+def test_tools_that_ask_for_every_name_of_the_class_find_what_they_list():
+    assert all(hasattr(Callback, name) for name in dir(Callback))
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="'Callback' object has no attribute 'nonsense'"):
+        Callback().nonsense  # noqa: B018
+    assert getattr(Callback(), "nonsense", None) is None
+    assert not hasattr(Callback(), "setup"), "still a question that can be asked"
+
+
+@pytest.mark.parametrize(
+    ("asked", "adapter"),
+    [
+        ("setup", "for_lightning"),
+        ("on_init_end", "for_transformers"),
+        ("before_training", "for_xgboost"),
+        ("before_iteration", "for_lightgbm"),
+        ("after_iteration", "for_catboost"),
+    ],
+)
+def test_a_trainer_that_was_given_a_callback_as_it_is_says_which_adapter(asked, adapter):
+    with pytest.raises(OnlookerError, match=rf"callbacks=\[onlooker\.{adapter}\(Callback\(\)\)\]"):
+        getattr(Callback(), asked)
 
 
 def test_all_fourteen_are_there_and_do_nothing():

@@ -15,6 +15,7 @@ BUILT_IN = {
     errors.LoopError: RuntimeError,
     errors.DataError: ValueError,
     errors.PictureError: ValueError,
+    errors.LookError: TypeError,
     errors.MissingExtraError: ImportError,
 }
 
