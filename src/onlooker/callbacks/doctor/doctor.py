@@ -14,14 +14,13 @@ from onlooker.callbacks.inside.choice import Choice
 from onlooker.callbacks.inside.looking import NEEDS, Looking
 from onlooker.callbacks.numbers_in import numbers_in
 from onlooker.core.callback import Callback
-from onlooker.core.conditions import Trigger
 from onlooker.core.declaration import ABSENT
-from onlooker.core.errors import TriggerError, nearest
 from onlooker.core.gate import Gate
 from onlooker.core.record import Alert, Picture, Record, Summaries
 from onlooker.core.trigger import at
 from onlooker.core.trigger import every as every_
 
+from .arguments import checked_names, checked_rules, checked_trigger
 from .examination import Examination
 from .report import as_text, print_report
 from .rule import Finding, Rule
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TextIO
 
+    from onlooker.core.conditions import Trigger
     from onlooker.core.logs import Logs
     from onlooker.core.run import Run
 
@@ -98,9 +98,9 @@ class Doctor(Callback):
         quiet: bool = False,
         stream: TextIO | None = None,
     ) -> None:
-        self.rules = _checked_rules(doctor_rules() if rules is None else rules)
-        self.every = at(steps=1) | every_(steps=10) if every is None else _checked_trigger(every)
-        self.stop_on = _checked_names(stop_on, [rule.name for rule in self.rules])
+        self.rules = checked_rules(doctor_rules() if rules is None else rules)
+        self.every = at(steps=1) | every_(steps=10) if every is None else checked_trigger(every)
+        self.stop_on = checked_names(stop_on, [rule.name for rule in self.rules])
         self.quiet, self.stream = quiet, stream
         self._set_up()
 
@@ -274,31 +274,3 @@ def _available(run: Run, wanted: Iterable[str]) -> list[str]:
         if (support is None or support.level != ABSENT) and run.view.lacks(need) is None:
             found.append(what)
     return found
-
-
-def _checked_rules(rules: Iterable[Rule]) -> list[Rule]:
-    found = list(rules)
-    for rule in found:
-        if not isinstance(rule, Rule) or not rule.name:
-            raise ValueError(f"rules has {rule!r}; expected instances of Rule with a name, as doctor_rules() returns")
-    names = [rule.name for rule in found]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise ValueError(f"rules has two of {', '.join(twice)}; give one of them another name, or leave it out")
-    return found
-
-
-def _checked_names(stop_on: Iterable[str], known: list[str]) -> tuple[str, ...]:
-    names = (stop_on,) if isinstance(stop_on, str) else tuple(stop_on)
-    for name in names:
-        if name not in known:
-            guess = nearest(str(name), known)
-            hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(known)}"
-            raise ValueError(f"stop_on={stop_on!r} names {name!r}, which is no rule here; {hint}")
-    return names
-
-
-def _checked_trigger(every: Trigger) -> Trigger:
-    if not isinstance(every, Trigger):
-        raise TriggerError(f"every={every!r} is no trigger; write for example every=onlooker.every(steps=100)")
-    every.check_hook("on_train_batch_begin")
-    return every

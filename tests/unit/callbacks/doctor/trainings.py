@@ -1,6 +1,7 @@
 """Real trainings, small enough for tests: models, data, and one loop for them all."""
 
 import functools
+import itertools
 import math
 
 import torch
@@ -30,7 +31,7 @@ def mlp(*widths, activation=nn.ReLU, inputs=64, outputs=10):
     """Linear layers with activations in between."""
     sizes = [inputs, *(widths or (64, 64)), outputs]
     layers = [nn.Flatten()]
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in itertools.pairwise(sizes):
         layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers[:-1])
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class BadInitialVariance(Rule):
-    """Finds, in the first looks, activations or their gradients that grow or shrink from layer to layer.
+    """Finds, at the first look, activations or their gradients that grow or shrink from layer to layer.
 
     What is compared is the median root mean square of a model's last quarter of layers with that of its first quarter.
 
     Args:
         ratio: how many times larger or smaller it may become.
-        looks: at how many looks from the beginning it is judged.
+        looks: at how many looks from the beginning it is judged; later the weights are no longer the initial ones.
         patience: after how many looks in a row it speaks.
     """
 
@@ -32,7 +32,7 @@ class BadInitialVariance(Rule):
     memory = ("looks_so_far",)
     explained_by = ("not_finite",)
 
-    def __init__(self, ratio: float = 1e3, looks: int = 3, patience: int = 2) -> None:
+    def __init__(self, ratio: float = 1e3, looks: int = 1, patience: int = 1) -> None:
         self.ratio, self.looks, self.patience = ratio, looks, patience
         self.begin()
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 from ..examination import Examination
 from ..rule import Finding, Rule
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from onlooker.core.summary import Summary
+
 _LOOKS = 5
 
 
 class DeadUnits(Rule):
     """Finds layers in which most units put out 0 at every look, as dead ReLUs do.
 
-    By activations: the share of zeros in what a layer puts out, if nothing in it is negative. Where no layer puts out
-    such zeros, as when ReLU is a function and no layer, by gradients: the share of zeros in those of biases, and of
-    other weights with one number for each unit. Such a gradient is exactly 0 for a unit that no sample of the batch has
-    reached. Of layers that are dead altogether the last is named then: those before it get no gradient because of it.
-    What counts is the smallest share over five looks, as small batches leave many units out by chance.
+    By activations: the share of zeros in what a layer without weights puts out, if nothing in it is negative, and if
+    not all that it gets is 0. Where no layer puts out such zeros, as when ReLU is a function and no layer, by
+    gradients: the share of zeros in those of biases, and of other weights with one number for each unit. Such a
+    gradient is exactly 0 for a unit that no sample of the batch has reached. Of layers that are dead altogether the
+    last is named then: those before it get no gradient because of it. What counts is the smallest share over five
+    looks, as small batches leave many units out by chance.
 
     Args:
         activation_share: of the outputs that are 0.
@@ -30,9 +37,9 @@ class DeadUnits(Rule):
         "normalization layer in front."
     )
     source = "Maas, Hannun and Ng 2013; Lu, Shin, Su and Karniadakis 2020"
-    reads = ("activations", "gradients")
+    reads = ("activations", "gradients", "weights")
     memory = ("shares",)
-    explained_by = ("not_finite",)
+    explained_by = ("not_finite", "saturated_units")
 
     def __init__(self, activation_share: float = 0.95, share: float = 0.7, patience: int = 1) -> None:
         self.activation_share, self.share, self.patience = activation_share, share, patience
@@ -47,11 +54,15 @@ class DeadUnits(Rule):
         found = []
         for model, gradients in examination.by_model("gradients").items():
             activations = examination.by_model("activations").get(model, {})
-            outputs = {name: one.zero_share for name, one in activations.items() if one.min >= 0 and one.zeros}
+            outputs = _rectified(activations, examination.weights)
             if outputs:
                 found += self._judge(outputs, "the outputs", self.activation_share)
                 continue
-            vectors = {name: one.zero_share for name, one in gradients.items() if one.shape and len(one.shape) == 1}
+            vectors = {
+                name: one.zero_share
+                for name, one in gradients.items()
+                if one.shape and len(one.shape) == 1 and not _puts_out_nothing(name, activations)
+            }
             dead = self._judge(vectors, "the units' gradients", self.share)
             wholly = [finding for finding in dead if finding.weight == 1]
             if len(wholly) < len(vectors):  # else it is not for want of activity
@@ -69,3 +80,19 @@ class DeadUnits(Rule):
             if len(last) == _LOOKS and least >= limit:
                 found.append(Finding(name, f"{least:.0%} of {what} are 0 at every look", {"zero_share": least}, least))
         return found
+
+
+def _puts_out_nothing(name: str, activations: Mapping[str, Summary]) -> bool:
+    """Say whether the layer of a weight puts out nothing but 0, in front of any ReLU: so it is not for want of that."""
+    one = activations.get(name.rpartition(".")[0])
+    return one is not None and one.zeros == one.count
+
+
+def _rectified(activations: dict[str, Summary], weights: Mapping[str, Summary]) -> dict[str, float]:
+    """Return the shares of zeros in what looks like the outputs of ReLU, in the order of the layers."""
+    found, is_fed = {}, True
+    for name, one in activations.items():
+        if is_fed and one.min >= 0 and one.zeros and f"{name}.weight" not in weights:
+            found[name] = one.zero_share
+        is_fed = one.zeros < one.count
+    return found

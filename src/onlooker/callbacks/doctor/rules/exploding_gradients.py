@@ -61,7 +61,7 @@ class ExplodingGradients(Rule):
             if weight is not None and is_matrix(gradient) and strength(gradient) > self.ratio * weight.rms > 0:
                 evidence = {"rms": strength(gradient), "weight_rms": weight.rms}
                 seen = f"the gradients are {strength(gradient) / weight.rms:.0e} times as large as the weights"
-                found.append(Finding(name, seen, evidence, strength(gradient)))
+                found.append(Finding(name, seen, evidence, strength(gradient) / weight.rms))
         return found
 
     def _compare(self, model: str, norm: float, gradients: dict[str, Summary]) -> Finding | None:

@@ -18,8 +18,9 @@ class LossSpiking(Rule):
     Args:
         deviations: how many of its usual deviations from its running mean.
         share: which part of the way back up to its beginning.
+        start_ratio: while it warms up, how many times its first value instead.
         loss: under which names it may be logged; the first that is there counts.
-        warm_up: how many looks are not judged at the beginning.
+        warm_up: at how many looks from the beginning it does not know yet what is usual.
         patience: after how many looks in a row it speaks.
     """
 
@@ -37,11 +38,13 @@ class LossSpiking(Rule):
         self,
         deviations: float = 8.0,
         share: float = 0.3,
+        start_ratio: float = 3.0,
         loss: str | tuple[str, ...] = "loss",
         warm_up: int = 10,
         patience: int = 2,
     ) -> None:
-        self.deviations, self.share, self.warm_up, self.patience = deviations, share, warm_up, patience
+        self.deviations, self.share, self.start_ratio = deviations, share, start_ratio
+        self.warm_up, self.patience = warm_up, patience
         self.loss = (loss,) if isinstance(loss, str) else tuple(loss)
         self.begin()
 
@@ -61,7 +64,8 @@ class LossSpiking(Rule):
             return []
         jump, usual = mean - self.usual, self.usual
         limit = max(self.deviations * self.deviation, self.share * (self.first - usual), 1e-3 * abs(usual))
-        if self.looks > self.warm_up and jump > limit:
+        has_jumped = jump > limit if self.looks > self.warm_up else mean > self.start_ratio * self.first > 0
+        if has_jumped:
             # What is usual stays: a loss that stays up there is still far from it.
             most = max(examination.values(next(name for name in self.loss if examination.values(name))))
             seen = f"the loss has jumped from {usual:.4g} to {mean:.4g}"

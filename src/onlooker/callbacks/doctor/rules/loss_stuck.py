@@ -9,11 +9,15 @@ _LOOKS = 5
 
 
 class LossStuck(Rule):
-    """Finds a loss that has not fallen since the beginning. A loss that has fallen and then stays is not meant.
+    """Finds a loss that has hardly fallen since the beginning, and not at all since the first few looks.
+
+    In the first few steps a network learns how often each class comes, and its loss falls a little. A loss that has
+    fallen further, and then stays, is not meant.
 
     Args:
         after_steps: how many steps it is given.
-        share: by which share of itself it must have fallen by then.
+        share: by which share of itself it must have fallen by then
+        late_share: and by which share since the fifth look.
         loss: under which names it may be logged; the first that is there counts.
         patience: after how many looks in a row it speaks.
     """
@@ -33,11 +37,12 @@ class LossStuck(Rule):
     def __init__(
         self,
         after_steps: int = 300,
-        share: float = 0.01,
+        share: float = 0.1,
+        late_share: float = 0.03,
         loss: str | tuple[str, ...] = "loss",
         patience: int = 3,
     ) -> None:
-        self.after_steps, self.share, self.patience = after_steps, share, patience
+        self.after_steps, self.share, self.late_share, self.patience = after_steps, share, late_share, patience
         self.loss = (loss,) if isinstance(loss, str) else tuple(loss)
         self.begin()
 
@@ -57,8 +62,9 @@ class LossStuck(Rule):
         del self.last[:-_LOOKS]
         if examination.step < self.after_steps:
             return None
-        first, last = self.first[0], sum(self.last) / len(self.last)
-        if not last > first - self.share * abs(first) or min(self.last) < first - 3 * self.share * abs(first):
+        first, early, last = self.first[0], self.first[-1], sum(self.last) / len(self.last)
+        if last < first - self.share * abs(first) or last < early - self.late_share * abs(early):
             return []
         seen = f"after {examination.step} steps the loss is {last:.4g}, and was {first:.4g} at the beginning"
-        return [Finding("", seen, {"first": first, "last": last, "steps": examination.step})]
+        evidence = {"first": first, f"at_look_{_LOOKS}": early, "last": last, "steps": examination.step}
+        return [Finding("", seen, evidence)]

@@ -30,7 +30,7 @@ class Overfitting(Rule):
     recovery = 10
 
     def __init__(
-        self, rise: float = 0.3, loss: str = "loss", validation_loss: str = "val_loss", patience: int = 3
+        self, rise: float = 0.3, loss: str = "loss", validation_loss: str = "val_loss", patience: int = 5
     ) -> None:
         self.rise, self.loss, self.validation_loss, self.patience = rise, loss, validation_loss, patience
         self.begin()

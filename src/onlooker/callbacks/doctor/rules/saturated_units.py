@@ -16,7 +16,7 @@ class SaturatedUnits(Rule):
     """Finds layers of tanh or sigmoid units, nearly all of which are at one of their bounds.
 
     A layer is taken for tanh if it puts out numbers on both sides of 0 and none beyond -1 and 1; for sigmoid, if they
-    are between 0 and 1, none is exactly 0 by design, and they are no shares that add up to 1. What a model puts out
+    are between 0 and 1, not nearly all at one end, and no shares that add up to 1. What a model puts out
     last is left out: there it may be sure. How many are near the bounds at least follows from the mean square.
 
     Args:
@@ -63,6 +63,6 @@ def _mean_square(one: Summary) -> float | None:
         return one.squares / one.finite if one.min < -0.5 and one.max > 0.5 else None
     mean = one.total / one.finite
     is_shares = any(abs(mean * length - 1) < 1e-3 for length in one.shape or ())
-    if one.zero_share > 0.01 or is_shares or not 0.1 < mean < 0.9:
+    if is_shares or not 0.1 < mean < 0.9:
         return None
     return 4 * one.squares / one.finite - 4 * mean + 1

@@ -25,7 +25,7 @@ class UnchangedWeights(Rule):
     source = "common practice; Goodfellow, Bengio and Courville 2016, section 11.5"
     reads = ("weights", "gradients", "updates")
     memory = ("first", "step")
-    explained_by = ("no_gradient", "no_generator_gradient", "dead_units")
+    explained_by = ("no_gradient", "no_generator_gradient", "dead_units", "vanishing_gradients", "updates_too_small")
 
     def __init__(self, ignore: str | tuple[str, ...] | list[str] = (), patience: int = 5) -> None:
         self.ignore, self.patience = ((ignore,) if isinstance(ignore, str) else tuple(ignore)), patience

@@ -23,7 +23,7 @@ class UpdatesTooLarge(Rule):
     memory = ("looks",)
     explained_by = ("not_finite", "exploding_gradients")
 
-    def __init__(self, ratio: float = 0.2, warm_up: int = 5, patience: int = 3) -> None:
+    def __init__(self, ratio: float = 0.2, warm_up: int = 1, patience: int = 3) -> None:
         self.ratio, self.warm_up, self.patience = ratio, warm_up, patience
         self.begin()
 
