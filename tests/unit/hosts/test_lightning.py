@@ -385,6 +385,7 @@ class Names(Classifier):
         self.losses.append(loss.item())
         self.log("train_acc", accuracy, on_step=True, on_epoch=True)
         self.log("largest", loss, on_step=False, on_epoch=True, reduce_fx="max")
+        self.log("stepwise", loss)  # of which Lightning itself makes no mean
         return loss
 
     def validation_step(self, batch):
@@ -400,7 +401,7 @@ class Names(Classifier):
 def test_names_and_values():
     seen, module = Recorder(), Names()
     trainer = fit(module, ol.for_lightning(seen), num_sanity_val_steps=0)
-    train, test = ["train_acc", "largest", "loss"], ["loss", "acc", "f1", "weighed"]
+    train, test = ["train_acc", "largest", "stepwise", "loss"], ["loss", "acc", "f1", "weighed"]
     assert [list(logs) for logs in seen.logs("on_train_batch_end")] == [train] * 6
     assert [list(logs) for logs in seen.logs("on_test_batch_end")] == [test] * 4
     assert [list(logs) for logs in seen.logs("on_test_end")] == [[*test, "end"]] * 2
@@ -412,8 +413,10 @@ def test_names_and_values():
         assert last[name] == own[theirs].item()
     assert last["largest"] == pytest.approx(max(module.losses[3:]), rel=1e-6)
     assert last["loss"] == pytest.approx(np.average(module.losses[3:], weights=[8, 8, 4]), rel=1e-6)
+    assert last["stepwise"] == last["loss"]
     first, second = (event.batch["weighed"] for event in seen.of("on_test_batch_end")[:2])
-    assert seen.of("on_test_end")[0].logs["weighed"] == pytest.approx((first + second) / 2)
+    assert seen.logs("on_test_batch_end")[1]["weighed"] == (first + second) / 2
+    assert seen.logs("on_test_end")[0]["weighed"] == pytest.approx((first + second) / 2)
     assert {"train_acc", "train_acc_step", "train_acc_epoch", "val/f1", "weighed"} <= set(seen.run.native_logs)
     assert type(seen.run.native_logs) is dict
 
