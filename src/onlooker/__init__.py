@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .core.record import Scalars as Scalars
     from .core.run import Run as Run
     from .core.summary import Summary as Summary
+    from .hosts.catboost import for_catboost as for_catboost
     from .hosts.lightgbm import for_lightgbm as for_lightgbm
     from .hosts.lightning import for_lightning as for_lightning
     from .hosts.loop import Loop as Loop
@@ -45,6 +46,7 @@ _MODULES = {
     "Loop": "hosts.loop",
     "Trainer": "hosts.trainer",
     "fit_sklearn": "hosts.sklearn",
+    "for_catboost": "hosts.catboost",
     "for_lightgbm": "hosts.lightgbm",
     "for_lightning": "hosts.lightning",
     "for_transformers": "hosts.transformers",
@@ -83,6 +85,7 @@ __all__ = [
     "callbacks",
     "every",
     "fit_sklearn",
+    "for_catboost",
     "for_lightgbm",
     "for_lightning",
     "for_transformers",

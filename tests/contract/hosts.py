@@ -9,6 +9,7 @@ import importlib
 import pytest
 from tests.contract.torch_hosts import KerasCallbackInLoop, LoopHost, TrainerHost
 
+from onlooker.hosts.declared.catboost import CATBOOST
 from onlooker.hosts.declared.keras import KERAS_TORCH
 from onlooker.hosts.declared.loop_jax import LOOP_JAX
 from onlooker.hosts.declared.lightgbm import LIGHTGBM
@@ -50,6 +51,7 @@ HOSTS = (
     find_row("jax_host", "TreeHost", LOOP_JAX),
     find_row("keras_host", "KerasHost", KERAS_TORCH),
     find_row("lightgbm_host", "LightGBMHost", LIGHTGBM),
+    find_row("catboost_host", "CatBoostHost", CATBOOST),
     find_row("lightning_host", "LightningHost", LIGHTNING),
     find_row("sklearn_host", "PartialFitHost", PARTIAL_FIT),
     find_row("sklearn_host", "WarmStartHost", WARM_START),
