@@ -151,7 +151,8 @@ class Doctor(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Ask the rules, if it is time to and an optimizer has stepped."""
-        self._logs.append(logs)
+        if logs is not None:
+            self._logs.append(logs)
         if self._pictures:
             self._look_at_pictures()
         if not self._is_due:
@@ -167,8 +168,7 @@ class Doctor(Callback):
         elif not self._seen:
             return
         self._is_due = False
-        batches = [one.batch or one for one in self._logs if one is not None]
-        examination = Examination(run, self._seen_at, self._seen, batches)
+        examination = Examination(run, self._seen_at, self._seen, self._logs)
         self._logs.clear()
         self._seen = {}
         self._consult(lambda rule: rule.examine(examination))

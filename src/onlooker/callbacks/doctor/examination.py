@@ -9,6 +9,7 @@ import math
 
 from onlooker.callbacks.numbers_in import numbers_in
 from onlooker.core.errors import AbsentError, LookError
+from onlooker.core.logs import combine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Examination:
         updates: what the step has changed, by the name of the weight.
         activations: by the name of the module.
         activation_gradients: by the name of the module.
-        logs: what was logged for each batch since the last look, oldest first.
+        logged: the numbers that were logged for each batch since the last look, oldest first.
     """
 
     def __init__(
@@ -46,12 +47,12 @@ class Examination:
         self.updates = summaries.get("updates", _NOTHING)
         self.activations = summaries.get("activations", _NOTHING)
         self.activation_gradients = summaries.get("activation_gradients", _NOTHING)
-        self._losses = [numbers_in(one) for one in logs]
+        self.logged = _numbers(logs)
         self._cache: dict[str, Any] = {}
 
     def values(self, name: str) -> list[float]:
         """Return what was logged under a name for each batch since the last look."""
-        return [one[name] for one in self._losses if name in one]
+        return [one[name] for one in self.logged if name in one]
 
     def mean(self, names: Sequence[str]) -> float | None:
         """Return the mean over the batches since the last look of the first of these names that was logged, or None."""
@@ -60,11 +61,6 @@ class Examination:
             if values:
                 return sum(values) / len(values)
         return None
-
-    @property
-    def logged(self) -> list[dict[str, float]]:
-        """What was logged for each batch since the last look: numbers only."""
-        return self._losses
 
     def by_model(self, what: str) -> dict[str, dict[str, Summary]]:
         """Return the summaries of `"gradients"` or the like for each model; of a single model, under `""`."""
@@ -116,6 +112,19 @@ def strength(summary: Summary) -> float:
 def is_matrix(summary: Summary) -> bool:
     """Say whether a tensor has two axes or more, as weights that multiply have; biases and scales have one."""
     return summary.shape is not None and len(summary.shape) > 1
+
+
+def _numbers(logs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """Return the numbers of several batches, fetched together: one transfer for each device."""
+    parts: list[Any] = [getattr(one, "batch", None) or one for one in logs]
+    values: dict[Any, Any] = {}
+    for place, part in enumerate(parts):
+        values.update({(place, name): value for name, value in dict.items(part)})
+    found: list[dict[str, float]] = [{} for _ in parts]
+    numbers: dict[Any, float] = numbers_in(combine([values]))
+    for (place, name), number in numbers.items():
+        found[place][name] = number
+    return found
 
 
 def _of(prefix: str, summaries: Summaries) -> dict[str, Summary]:

@@ -7,6 +7,7 @@ import pickle
 import pytest
 import torch
 from tests.unit.callbacks.doctor.trainings import batches, digits, mlp, seen, train
+from tests.unit.hosts.fake_device import elsewhere, traffic
 from torch import nn
 
 import onlooker as ol
@@ -221,6 +222,28 @@ def test_a_resumed_training_goes_on_counting(tmp_path):
     third = Doctor()
     third.load_state_dict(second.state_dict())
     assert [str(alert) for alert in third.alerts] == [str(alert) for alert in second.alerts]
+
+
+def test_logs_on_a_device_are_fetched_at_looks_only_and_together():
+    traffic.clear()
+    counts, values = [], []
+
+    class Count(ol.Callback):
+        def on_train_batch_end(self, batch, logs):
+            counts.append(len(traffic.transfers))
+
+    class Reads(Looks):
+        reads = ()
+
+        def examine(self, examination):
+            values.append(examination.values("loss"))
+
+    with ol.Loop(None, callbacks=[Doctor([Reads()]), Count()]) as loop:
+        for _ in loop.epochs(1):
+            for number in loop.train(range(12)):
+                loop.log(loss=elsewhere(float(number)))
+    assert values == [[0.0], [float(number) for number in range(1, 10)]]
+    assert counts == [1] * 9 + [2] * 3
 
 
 def test_it_can_be_copied_and_used_again():

@@ -52,7 +52,7 @@ def test_a_classifier(model, optimizer):
     model, (data, test) = CLASSIFIERS[model](), split()
     history = ol.callbacks.History()
     doctor = train(model, data, OPTIMIZERS[optimizer](model.parameters()), epochs=8, test=test, more=[history])
-    assert min(history.history["val_loss"]) < 0.5  # it has been well
+    assert min(history.history["val_loss"]) < 0.7  # it has been well
     assert not seen(doctor)
 
 
