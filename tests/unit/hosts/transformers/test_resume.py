@@ -92,6 +92,17 @@ def test_in_the_middle_of_an_epoch(tmp_path, step, hooks):
     assert trainer.state.global_step == 8
 
 
+def test_what_is_set_as_the_training_begins_was_set_the_first_time_too(tmp_path):
+    class SetsAtBegin(ol.Callback):
+        def on_train_begin(self, logs=None):
+            self.run.learning_rate = 0.04
+
+    whole, weights, *_ = train(tmp_path, callbacks=[SetsAtBegin()])
+    resumed, same_weights, *_ = train(tmp_path, checkpoint(tmp_path, 6), callbacks=[SetsAtBegin()])
+    same_events(resumed.events, whole.events)
+    assert torch.equal(weights, same_weights)
+
+
 def relaxed(seen):
     """Return the signs of a recorder whose first epoch begins with a later batch."""
     seen.check = lambda *given: seen  # batches are checked to count from 0
