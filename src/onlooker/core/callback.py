@@ -33,6 +33,7 @@ _KNOWN_ONCE_ATTACHED = ("model", "params", "run")
 
 _ADAPTERS = {
     "setup": "for_lightning",
+    "state_key": "for_lightning",
     "on_exception": "for_lightning",
     "on_init_end": "for_transformers",
     "before_training": "for_xgboost",

@@ -57,6 +57,7 @@ def test_a_name_that_is_not_there():
     ("asked", "adapter"),
     [
         ("setup", "for_lightning"),
+        ("state_key", "for_lightning"),
         ("on_init_end", "for_transformers"),
         ("before_training", "for_xgboost"),
         ("before_iteration", "for_lightgbm"),
