@@ -15,6 +15,7 @@ from onlooker.hosts.declared.loop_jax import LOOP_JAX
 from onlooker.hosts.declared.lightgbm import LIGHTGBM
 from onlooker.hosts.declared.lightning import LIGHTNING
 from onlooker.hosts.declared.sklearn import PARTIAL_FIT, WARM_START
+from onlooker.hosts.declared.transformers import TRANSFORMERS
 from onlooker.hosts.declared.xgboost import XGBOOST
 
 
@@ -50,12 +51,13 @@ HOSTS = (
     find_row("jax_host", "EquinoxHost", LOOP_JAX),
     find_row("jax_host", "TreeHost", LOOP_JAX),
     find_row("keras_host", "KerasHost", KERAS_TORCH),
-    find_row("lightgbm_host", "LightGBMHost", LIGHTGBM),
-    find_row("catboost_host", "CatBoostHost", CATBOOST),
-    find_row("lightning_host", "LightningHost", LIGHTNING),
     find_row("sklearn_host", "PartialFitHost", PARTIAL_FIT),
     find_row("sklearn_host", "WarmStartHost", WARM_START),
     find_row("xgboost_host", "XGBoostHost", XGBOOST),
+    find_row("lightgbm_host", "LightGBMHost", LIGHTGBM),
+    find_row("catboost_host", "CatBoostHost", CATBOOST),
+    find_row("lightning_host", "LightningHost", LIGHTNING),
+    find_row("transformers_host", "TransformersHost", TRANSFORMERS),
 )
 """Where Onlooker's callbacks run."""
 
