@@ -66,6 +66,27 @@ def _gradients(host, tmp_path):
     assert all(len(one) == trained and all(one.values()) for one in found)
 
 
+@checks("activations")
+def _activations(host, tmp_path):
+    seen, undo = [], []
+
+    def begin(callback, batch, logs):
+        watch = callback.run.view.watch_activations
+        undo.append(watch(None, lambda name, what, tensor: seen.append((what, name, tuple(tensor.shape)))))
+
+    def end(callback, batch, logs):
+        undo.pop()()
+        count = len(seen)
+        with callback.run.observing():
+            host.use(callback.model)
+        assert len(seen) == count, "nobody watches any more"
+
+    host.fit(host.make(), [on(host, on_train_batch_begin=begin, on_train_batch_end=end)], epochs=1)
+    assert {what for what, _, _ in seen} == {"activations", "activation_gradients"}
+    assert len(seen) >= 2 * host.steps
+    assert all(name for _, name, _ in seen)
+
+
 @checks("save")
 def _save(host, tmp_path):
     path, subject, saved = tmp_path / host.file_name, host.make(), []

@@ -31,6 +31,7 @@ ABILITIES: dict[str, str] = {
     "set_learning_rate": "run.learning_rate can be set",
     "weights": "run.weights()",
     "gradients": "run.gradients()",
+    "activations": "what the model's layers put out, for Inside",
     "save": "run.save(path) and run.load(path)",
     "state": "callbacks' state is saved with the run and resumed",
     "observing": "run.observing() leaves no trace",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from onlooker.core.callback import Callback
 from onlooker.core.conditions import Trigger
-from onlooker.core.declaration import ABILITIES
 from onlooker.core.errors import missing_extra, nearest, warn
 from onlooker.core.gate import Gate
 from onlooker.core.record import Scalars, Summaries
@@ -94,15 +93,14 @@ class Inside(Callback):
             raise ValueError(f"keep={keep!r}; expected an even number of rows, at least 2")
         self.layers, self.keep_rows = layers, keep
         Choice(layers)  # refuses what is no pattern
-        needs = dict.fromkeys(NEEDS.get(one, "weights") for one in self.what)
-        self.needs = tuple(one for one in needs if one in ABILITIES)
+        self.needs = tuple(dict.fromkeys(NEEDS.get(one, "weights") for one in self.what))
         self._forget()
 
     def _forget(self) -> None:
         self._timelines: dict[tuple[str, str], Timeline] = {}
         self._choice = Choice(self.layers)
         self._looking = Looking(self.what, self._choice)
-        self._is_armed = False
+        self._is_armed = self._has_warned = False
         self._ask: Callable[..., None] = self._arm
         self.latest: dict[str, dict[str, Summary]] = {}
         self.latest_step: int | None = None
@@ -157,8 +155,9 @@ class Inside(Callback):
         run = self.run
         self.latest, self.latest_step = {}, run.step
         if not self._choice.has_chosen:
-            self._is_armed = False
-            warn(f"Inside(layers={self.layers!r}) matches no name; there are: {_listed(self._choice.asked)}")
+            if not self._has_warned:
+                self._has_warned = True
+                warn(f"Inside(layers={self.layers!r}) matches no name; there are: {_listed(self._choice.asked)}")
             return
         for what in self.what:
             summaries = seen.summaries.get(what, {})

@@ -83,7 +83,7 @@ class Looking:
         self._choice = choice
         self._undo: list[Undo] = []
         self._kept: dict[str, Any] = {}
-        self._warned: set[tuple[str, str]] = set()
+        self._warned: set[str] = set()
         self._look: Look | None = None
         self._sees_steps = self._has_stepped = False
         self._error: Exception | None = None
@@ -210,7 +210,7 @@ class Looking:
             else:
                 look.add_difference(key, tensor, kept)
         except LookError as error:
-            self._warn(key[1], str(error))
+            self._warn(key[1], str(error).replace(repr(key), repr(key[1])))
         except Exception as error:
             self._error = self._error or error
         else:
@@ -228,8 +228,9 @@ class Looking:
                     self._warn(name, str(error))
 
     def _warn(self, name: str, reason: str) -> None:
-        if (name, reason) not in self._warned:
-            self._warned.add((name, reason))
+        about = name or reason  # one word for each weight is enough, whatever is wrong with it
+        if about not in self._warned:
+            self._warned.add(about)
             warn(f"Inside leaves out {name!r}: {reason}" if name else f"Inside: {reason}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from onlooker.core.declaration import Declaration, emulated, native
 
+_ACTIVATIONS = "in training; within a module from torch.compile nothing is seen but what the whole of it puts out"
+
 LIGHTNING = Declaration(
     name="Lightning",
     use="lightning.Trainer(callbacks=[onlooker.for_lightning(Watch())]).fit(module, loader)",
@@ -39,6 +41,7 @@ LIGHTNING = Declaration(
             "in on_train_batch_end, as the update used them: accumulated, unscaled and clipped. Lightning clears them "
             "before validation, and in the next batch"
         ),
+        "activations": native(_ACTIVATIONS),
         "save": native(
             "a checkpoint of Lightning's, by trainer.save_checkpoint; where several processes train with a sharded "
             "model, all have to call it"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from onlooker.core.declaration import Declaration, absent, emulated, native
 
+_ACTIVATIONS = "in training; within a module from torch.compile nothing is seen but what the whole of it puts out"
+
 LOOP = Declaration(
     name="Loop",
     use="with onlooker.Loop(model, optimizer, callbacks=[...]) as loop: ...",
@@ -19,5 +21,6 @@ LOOP = Declaration(
         "native_logs": absent("the loop is yours: logs has the names that you log"),
         "processes": absent("Loop cannot yet agree with other processes on stopping, and refuses to run in several"),
         "gradients": native("as they stand: after on_train_batch_begin until the body clears them"),
+        "activations": native(_ACTIVATIONS),
     },
 )

@@ -6,6 +6,8 @@ from onlooker.core.declaration import Declaration, emulated, native
 
 from .loop import LOOP
 
+_ACTIVATIONS = "in training; within a module from torch.compile nothing is seen but what the whole of it puts out"
+
 TRAINER = Declaration(
     name="Trainer",
     use="onlooker.Trainer(model, loss=..., optimizer=...).fit(loader, callbacks=[...])",
@@ -19,6 +21,7 @@ TRAINER = Declaration(
             "skipped step of a fused optimizer counts as one"
         ),
         "gradients": native("in on_train_batch_end, as the update used them: accumulated, unscaled and clipped"),
+        "activations": native(_ACTIVATIONS),
         "closing": native(),
     },
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from onlooker.core.declaration import Declaration, emulated, native
 
+_ACTIVATIONS = "in training; within a module from torch.compile nothing is seen but what the whole of it puts out"
+
 TRANSFORMERS = Declaration(
     name="Transformers",
     use="transformers.Trainer(..., callbacks=[onlooker.for_transformers(Watch())])",
@@ -55,6 +57,7 @@ TRANSFORMERS = Declaration(
             "the schedule goes on, scaled"
         ),
         "gradients": native("in on_train_batch_end, as the update used them: accumulated and clipped"),
+        "activations": native(_ACTIVATIONS),
         "save": native(
             "writes a folder as the trainer's checkpoints are: trainer.train(resume_from_checkpoint=path) goes on from "
             "it. Between the micro-batches of one update it goes on from the update's beginning"
