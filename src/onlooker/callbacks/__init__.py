@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .doctor import Doctor as Doctor
     from .doctor import doctor_rules as doctor_rules
+    from .find_nan import FindNaN as FindNaN
     from .history import History as History
     from .image_grid import ImageGrid as ImageGrid
     from .inside import Inside as Inside
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _FILES = {
     "Doctor": "doctor",
+    "FindNaN": "find_nan",
     "History": "history",
     "ImageGrid": "image_grid",
     "Inside": "inside",
@@ -34,6 +36,7 @@ _KERAS_NAMES = {"LambdaCallback": "Lambda"}
 __all__ = [
     "Callback",
     "Doctor",
+    "FindNaN",
     "History",
     "ImageGrid",
     "Inside",

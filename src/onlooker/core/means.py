@@ -88,6 +88,9 @@ class Means:
         numbers: reads values.
         where: says where the run stands, for messages, for example `"epoch 3, batch 12"`.
 
+    Attributes:
+        is_quiet: whether NaN are not worth a warning.
+
     Example:
         >>> means = Means(Numbers(lambda kind: None), lambda: "epoch 0")
         >>> means.log({"loss": 1.0}, weight=32)
@@ -98,7 +101,7 @@ class Means:
         1.333
     """
 
-    __slots__ = ("_batch", "_is_lazy", "_means", "_numbers", "_over", "_so_far", "_warned", "_where")
+    __slots__ = ("_batch", "_is_lazy", "_means", "_numbers", "_over", "_so_far", "_warned", "_where", "is_quiet")
 
     def __init__(self, numbers: Numbers, where: Callable[[], str]) -> None:
         self._numbers = numbers
@@ -110,6 +113,7 @@ class Means:
         self._batch: dict[str, Any] = {}  # that batch's own values
         self._is_lazy = False
         self._warned: set[str] = set()
+        self.is_quiet = False
 
     def log(self, values: Mapping[str, Any], weight: float) -> None:
         """Take values of the batch at hand; a name that comes twice in one batch counts with its last value.
@@ -184,7 +188,7 @@ class Means:
                 self._warn_of_nan(name)
 
     def _warn_of_nan(self, name: str) -> None:
-        if name in self._warned:
+        if name in self._warned or self.is_quiet:
             return
         self._warned.add(name)
         warn(f"{name!r} is NaN ({self._where()}), and so is its mean over the epoch from here on")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
+    from .origin import Kept, Replay
     from .record import Record
     from .view import Look
 
@@ -51,6 +52,9 @@ class Run:
         outputs: the model's outputs for the batch at hand, where the host has them.
         native_logs: what a foreign trainer has logged last, under its own names; empty where it has none.
         sinks: whoever keeps records.
+        replay: what the host shall run once more when the batch at hand is over, where it can; a callback asks for it.
+        replayed: the batch that is run once more at the moment, or None.
+        step_states: what of the host's own a step depends on, each with `state_dict` and `load_state_dict`.
     """
 
     def __init__(
@@ -83,6 +87,9 @@ class Run:
         self.native_logs: dict[str, Any] = {}
         self.sinks: list[Callable[[Record], None]] = []
         self.callbacks: tuple[Any, ...] = ()
+        self.replay: Replay | None = None
+        self.replayed: Kept | None = None
+        self.step_states: list[Any] = []
         self.clock: Callable[[], float] = time.monotonic
         self.begun_at_s = self.clock()
         self.step_at_epoch_begin = 0

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
+    from .origin import Snapshot, Trace
     from .summary import Summary
 
     class Look(Protocol):
@@ -32,6 +33,7 @@ _METHODS = {
     "save": "save",
     "observing": "observing",
     "activations": "watch_activations",
+    "replay": "trace",
 }
 """Which method a view overrides if it has an ability."""
 
@@ -43,8 +45,8 @@ class ModelView:
         model: the user's own model object, or a dict of several.
         reason: why what is absent is absent, for the message.
         family: whose models these are, where hosts or callbacks make a difference.
-        is_replaced: whether the model is a state that never changes: each step makes a new one, and the loop's body hands
-            it over.
+        is_replaced: whether the model is a state that never changes: each step makes a new one, and the loop's body
+            hands it over.
         has_moved: whether there has been a step, as far as can be seen.
     """
 
@@ -200,6 +202,30 @@ class ModelView:
             gradients: whether the gradients of the outputs are wanted too.
         """
         raise self._absent("activations")
+
+    def snapshot(self) -> Snapshot:
+        """Return what keeps the training's state in memory, once its `take` is called, and goes back to it."""
+        raise self._absent("a snapshot of the training")
+
+    def keep_batch(self, data: Any) -> tuple[Any, int]:
+        """Return a copy of a batch, and how many bytes it takes."""
+        raise self._absent("a copy of a batch")
+
+    def moment(self) -> Any:
+        """Return what a batch begins with, beside weights; its `restore` puts it back, `restore_random` only a part."""
+        raise self._absent("the moment at which a batch begins")
+
+    def not_finite(self, what: str) -> list[str]:
+        """Return the names of the `"weights"`, `"gradients"` or `"optimizer"` states that hold NaN or infinities."""
+        raise self._absent("a look for NaN")
+
+    def trace(self, data: Any) -> Trace:
+        """Return a context that watches one training step to find where numbers stop being finite."""
+        raise self._absent("tracing a step")
+
+    def save_plain(self, path: str, content: dict[str, Any]) -> None:
+        """Write plain data and tensors to a file that can be read without running code."""
+        raise self._absent("saving")
 
     def process_count(self) -> int:
         """Return how many processes train together."""

@@ -14,17 +14,17 @@ from typing import Any
 import torch
 
 from onlooker.core.atomic_file import AtomicFile
-from onlooker.core.view import ModelView
 from onlooker.inside import Look
 
 from .torch_activations import Choice, Seen, chosen, watch
 from .torch_names import clean_name, joined, unwrapped
 from .torch_plain import pack, unpack
 from .torch_random import load_random_state, random_state, seed_all
+from .torch_replay import TorchReplay
 from .torch_steps import StepWatch, Tensors
 
 
-class TorchView(ModelView):
+class TorchView(TorchReplay):
     """A look at one or several PyTorch modules.
 
     Args:

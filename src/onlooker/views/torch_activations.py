@@ -91,6 +91,15 @@ def chosen(models: Mapping[str, torch.nn.Module], choice: Choice) -> list[tuple[
     return list(found.values())
 
 
+def every_module(models: Mapping[str, torch.nn.Module]) -> list[tuple[str, torch.nn.Module]]:
+    """Return all modules, also within compiled ones, by their clean names; shared ones once."""
+    found: dict[int, tuple[str, torch.nn.Module]] = {}
+    for prefix, model in models.items():
+        for name, module in unwrapped(model).named_modules():
+            found.setdefault(id(module), (joined(prefix, clean_name(name)), module))
+    return list(found.values())
+
+
 def _walk(model: torch.nn.Module, name: str) -> Iterator[tuple[str, torch.nn.Module, bool]]:
     """Yield modules with their name and whether they hold no others."""
     if _is_compiled_in_place(model):

@@ -149,6 +149,7 @@ class Trainer:
         update = Update(optimizer, self._accumulate, *self._clips, scaler)
         with self._new_loop(callbacks, resume) as loop:
             self.history = history
+            loop.run.step_states.append(update)
             if not self.model.training:
                 self.model.train()  # what of the model is in evaluation mode on purpose stays there
             for _ in loop.epochs(epochs):
@@ -204,7 +205,9 @@ class Trainer:
         forward, accumulates = self._in_precision(self._forward), self._accumulate > 1
         for pair in loop.train(batches):
             outputs, value = forward(pair, loss)
-            update.take(value, batch_size_of(pair) if accumulates else 1, batches.is_last)
+            replayed = loop.run.replayed
+            is_last = batches.is_last if replayed is None else replayed.has_stepped
+            update.take(value, batch_size_of(pair) if accumulates else 1, is_last)
             self._log(loop, value, outputs, pair)
 
     def _test(self, loop: Loop, batches: Batches, loss: Loss) -> Logs:

@@ -73,6 +73,17 @@ class Update:
             self._step()
             self._count = 0
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return where it stands within a group of batches, and the scaler's state; for going back in memory."""
+        scaler = None if self._scaler is None else self._scaler.state_dict()
+        return {"place": (self._count, self._samples, self._expected_samples), "scaler": scaler}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        self._count, self._samples, self._expected_samples = state["place"]
+        if self._scaler is not None and state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
+
     def _step(self) -> None:
         optimizer, scaler = self._optimizer, self._scaler
         if scaler is not None:

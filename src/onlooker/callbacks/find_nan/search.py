@@ -1,0 +1,139 @@
+"""`Search`: runs the kept batches once more, first to find the batch, then that batch alone to find the operation.
+
+Owns the order of both passes, and that the state afterwards is that from before the batch.
+"""
+
+from __future__ import annotations
+
+from onlooker.core.origin import Kept
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from onlooker.core.logs import Logs
+    from onlooker.core.origin import Origin, Trace
+    from onlooker.core.run import Run
+
+    from .past import Past
+
+
+class Search:
+    """What a host is asked to replay.
+
+    Args:
+        run: the training.
+        past: what was kept of it. Its state is taken anew on the way.
+        is_watched: says of a logged name whether it has to be finite.
+        done: called at the end, with what was found.
+
+    Attributes:
+        batches: what is run once more.
+        origin: what was found, or None.
+        kept: the batch in which it began, or None.
+        compared: how many batches had values to compare.
+        differing: the batch that came out different from the first time, or None.
+        other_steps: whether an optimizer stepped in other batches than the first time.
+    """
+
+    def __init__(self, run: Run, past: Past, is_watched: Callable[[str], bool], done: Callable[[Search], None]) -> None:
+        self._run, self._past, self._is_watched, self._done = run, past, is_watched, done
+        self.batches = list(past.batches)
+        self._now = run.view.moment()  # random states and learning rates go on from here in the end
+        self._index = -1
+        self._candidate: int | None = None  # gradients were not finite from here on; perhaps nobody will use them
+        self._sick: int | None = None
+        self._trace: Trace | None = None
+        self._has_traced = False
+        self.origin: Origin | None = None
+        self.compared = 0
+        self.differing: Kept | None = None
+        self.other_steps = False
+
+    @property
+    def kept(self) -> Kept | None:
+        """The batch in which it began."""
+        return None if self._sick is None else self.batches[self._sick]
+
+    def next_batch(self) -> Kept | None:
+        """Set the training up for the next batch; None when the search is over."""
+        state = self._past.state
+        if self._sick is not None:
+            if self._has_traced:
+                return None
+            self._has_traced = True
+            state.restore()
+            kept = self._fresh(self.batches[self._sick])
+            self._trace = self._run.view.trace(kept.data)
+            kept.moment.restore()
+            self._trace.__enter__()
+            return kept
+        self._index += 1
+        if self._index == len(self.batches):
+            return None
+        if self._index == 0:
+            state.restore()
+        elif self._candidate is None:
+            state.take(gradients=True)
+        kept = self._fresh(self.batches[self._index])
+        kept.moment.restore()
+        return kept
+
+    def end_batch(self, logs: Logs, has_stepped: bool) -> None:
+        """Look at what the batch has come to."""
+        if self._trace is not None:
+            self._end_trace()
+            return
+        kept, own = self.batches[self._index], dict(logs.batch)
+        self._compare(kept, own, has_stepped)
+        view = self._run.view
+        is_lost = any(self._is_watched(name) and not is_finite(value) for name, value in own.items())
+        if is_lost or view.not_finite("weights") or view.not_finite("optimizer"):
+            self._sick = self._index if self._candidate is None else self._candidate
+        elif view.not_finite("gradients"):
+            if self._candidate is None:
+                self._candidate = self._index
+        else:
+            self._candidate = None
+        if self._sick is None and self._candidate is not None and self._index + 1 == len(self.batches):
+            self._sick = self._candidate
+
+    def close(self) -> None:
+        """Take away what watches, put the state back, and hand over what was found."""
+        self._end_trace()
+        if self._sick is not None:
+            self._past.state.restore()
+        self._now.restore()
+        self._done(self)
+
+    def _end_trace(self) -> None:
+        trace, self._trace = self._trace, None
+        if trace is not None:
+            trace.__exit__(None, None, None)
+            self.origin = trace.origin
+
+    def _fresh(self, kept: Kept) -> Kept:
+        """Return the batch with data of its own: the body may change them."""
+        fresh = Kept(kept.epoch, kept.batch, kept.step, self._run.view.keep_batch(kept.data)[0], kept.moment)
+        fresh.has_stepped = kept.has_stepped
+        return fresh
+
+    def _compare(self, kept: Kept, own: Mapping[str, Any], has_stepped: bool) -> None:
+        self.other_steps = self.other_steps or has_stepped != kept.has_stepped
+        if kept.logs:
+            self.compared += 1
+            if self.differing is None and not _is_same(kept.logs, own):
+                self.differing = kept
+
+
+def is_finite(value: Any) -> bool:
+    """Say whether a logged value is finite; what is no number is."""
+    return not isinstance(value, int | float) or value - value == 0
+
+
+def _is_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Compare numbers bit by bit, NaN being the same as NaN."""
+    return first.keys() == second.keys() and all(
+        value == second[name] or (value != value and second[name] != second[name]) for name, value in first.items()
+    )

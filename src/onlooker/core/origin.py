@@ -1,0 +1,96 @@
+"""`Origin`: where in a training step numbers stopped being finite; `Kept`: a batch kept to be run once more.
+
+Owns their shape only. A view finds an origin, a host runs batches once more, and a callback makes words of it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Protocol
+
+    from .logs import Logs
+    from .summary import Summary
+
+    class Snapshot(Protocol):
+        """What a view keeps of a training's state, to go back to it."""
+
+        @property
+        def size_bytes(self) -> int: ...  # noqa: D102
+        def take(self, gradients: bool = False) -> None: ...  # noqa: D102
+        def restore(self) -> None: ...  # noqa: D102
+
+    class Trace(Protocol):
+        """What a view watches a step with, operation by operation; a context around it."""
+
+        origin: Origin | None
+
+        def __enter__(self) -> Trace: ...
+        def __exit__(self, *error: object) -> None: ...
+
+    class Replay(Protocol):
+        """What a host is asked to run once more, at the end of a train batch, with the user's own step.
+
+        The host calls `next_batch`, runs its step on what comes, as silently as a stage that a hook begins, and calls
+        `end_batch` with what was logged; until None comes. It calls `close` at the end, however that came.
+        """
+
+        def next_batch(self) -> Kept | None: ...  # noqa: D102
+        def end_batch(self, logs: Logs, has_stepped: bool) -> None: ...  # noqa: D102
+        def close(self) -> None: ...  # noqa: D102
+
+
+class Kept:
+    """A train batch as it was, to be run once more.
+
+    Attributes:
+        epoch: its epoch.
+        batch: its index in it.
+        step: the step of the run when it began.
+        data: a copy of what the loader yielded.
+        moment: what the view needs to begin it in the same way: random states and learning rates.
+        logs: its own values, as far as they were known without waiting for a device; None before its end.
+        has_stepped: whether an optimizer stepped in it.
+    """
+
+    __slots__ = ("batch", "data", "epoch", "has_stepped", "logs", "moment", "step")
+
+    def __init__(self, epoch: int, batch: int, step: int, data: Any, moment: Any) -> None:
+        self.epoch, self.batch, self.step, self.data, self.moment = epoch, batch, step, data, moment
+        self.logs: Mapping[str, float] | None = None
+        self.has_stepped = False
+
+
+class Origin:
+    """Where numbers stopped being finite: the first operation that put out NaN or infinities, with none put in.
+
+    Attributes:
+        phase: `"data"`, `"weights"` (they were not finite when the batch began), `"forward"`, `"backward"`,
+            `"optimizer"`, or `"unknown"`.
+        module: the module that it happened in, as in `named_modules()`; `""` where in none, as in a loss function.
+        operation: such as `"log"`, and in the backward pass of which operation it is the derivative; `""` where none
+            could be seen.
+        parameter: the weight that it is about, in the phases `"weights"` and `"optimizer"`; else `""`.
+        line: the line of the user's code that led to it, such as `"model.py:12, in forward"`.
+        inputs: of the operation, by name.
+        outputs: likewise.
+        module_inputs: what was given to the module, in the forward pass.
+        parameters: the module's own weights; for an optimizer the weight, its gradient and the optimizer's state.
+        numbers: more that there is to know, such as the learning rate.
+        why: what usually makes such an operation do so, in words.
+        became: where infinities became NaN, in words, if that was elsewhere; else `""`.
+    """
+
+    def __init__(self, phase: str, module: str = "", operation: str = "", parameter: str = "", line: str = "") -> None:
+        self.phase, self.module, self.operation = phase, module, operation
+        self.parameter, self.line = parameter, line
+        self.inputs: dict[str, Summary] = {}
+        self.outputs: dict[str, Summary] = {}
+        self.module_inputs: dict[str, Summary] = {}
+        self.parameters: dict[str, Summary] = {}
+        self.numbers: dict[str, float] = {}
+        self.why = self.became = ""
+
+    def __repr__(self) -> str:
+        return f"Origin({self.phase}, module={self.module!r}, operation={self.operation!r}, {self.line or 'no line'})"

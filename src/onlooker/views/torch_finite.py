@@ -1,0 +1,55 @@
+"""Says whether tensors of PyTorch are finite: a quick look at many, and the exact one where that finds something.
+
+Owns what is asked of the device: one number for all tensors of one device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+
+
+def is_float(tensor: object) -> bool:
+    """Say whether a thing is a tensor that can hold NaN."""
+    return (
+        isinstance(tensor, torch.Tensor)
+        and (tensor.is_floating_point() or tensor.is_complex())
+        and tensor.layout is torch.strided
+        and tensor.element_size() > 1  # isfinite knows no float8
+    )
+
+
+@torch.no_grad()
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Say whether all elements are finite. Waits for the device."""
+    return bool(torch.isfinite(tensor).all())
+
+
+@torch.no_grad()
+def not_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return the names of those tensors that are not finite. All that is well costs one transfer for each device."""
+    floats = {name: one.detach() for name, one in tensors.items() if is_float(one) and one.numel()}
+    if not any(_is_suspect(group) for group in _by_device(floats.values())):
+        return []
+    return [name for name, one in floats.items() if not is_finite(one)]
+
+
+def _by_device(tensors: Iterable[torch.Tensor]) -> list[list[torch.Tensor]]:
+    groups: dict[torch.device, list[torch.Tensor]] = {}
+    for one in tensors:
+        groups.setdefault(one.device, []).append(one)
+    return list(groups.values())
+
+
+def _is_suspect(tensors: list[torch.Tensor]) -> bool:
+    """Say whether one of the tensors may be not finite: their sum is not, though that may just be an overflow."""
+    sums = [_sum(one) for one in tensors]
+    total = float(torch.stack(sums).sum())
+    return total - total != 0.0
+
+
+def _sum(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    return tensor.sum(dtype=torch.float32 if tensor.element_size() < 8 else torch.float64).float()

@@ -1,0 +1,80 @@
+"""What a look at PyTorch modules offers for running steps once more: snapshots, copies of batches, and a trace.
+
+Owns the way from a model and its optimizers to what does the work: `torch_snapshot`, `torch_finite`, `torch_trace`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from onlooker.core.atomic_file import AtomicFile
+from onlooker.core.view import ModelView
+
+from .torch_activations import every_module
+from .torch_finite import not_finite
+from .torch_plain import pack
+from .torch_snapshot import Moment, TorchSnapshot, copy_data
+
+
+class TorchReplay(ModelView):
+    """A part of `TorchView`.
+
+    Attributes:
+        optimizers: the optimizers by name.
+    """
+
+    optimizers: dict[str, torch.optim.Optimizer]
+    _modules: dict[str, torch.nn.Module]
+
+    def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        raise NotImplementedError
+
+    def snapshot(self) -> TorchSnapshot:
+        """Return what keeps parameters, buffers and optimizers' states, once its `take` is called."""
+        return TorchSnapshot(self._tensors, lambda: [one for _, one in self._parameters()], self.optimizers.values())
+
+    def keep_batch(self, data: Any) -> tuple[Any, int]:
+        """Return a copy of a batch, and how many bytes it takes."""
+        return copy_data(data)
+
+    def moment(self) -> Moment:
+        """Return random states and learning rates as they stand."""
+        return Moment(self.optimizers.values())
+
+    def not_finite(self, what: str) -> list[str]:
+        """Return the names of what is not finite; a transfer for each device where all is."""
+        if what == "weights":
+            return not_finite(self.weights())
+        if what == "gradients":
+            return not_finite(self.gradients())
+        names = {id(parameter): name for name, parameter in self._parameters()}
+        states = {
+            f"{names.get(id(parameter), 'weight')}, {slot}": value
+            for optimizer in self.optimizers.values()
+            for parameter, slots in optimizer.state.items()
+            for slot, value in slots.items()
+        }
+        return not_finite(states)
+
+    def trace(self, data: Any) -> Any:
+        """Return a context that watches each operation of a step."""
+        from .torch_trace import TorchTrace  # needed once in a long while
+
+        return TorchTrace(every_module(self._modules), dict(self._parameters()), self.optimizers.values(), data)
+
+    def save_plain(self, path: str, content: dict[str, Any]) -> None:
+        """Write plain data and tensors by `torch.save`; `torch.load(path)` reads them."""
+        packed = pack(content, "the batch")
+        with AtomicFile(path) as beside:
+            torch.save(packed, beside)
+
+    def _tensors(self) -> list[torch.Tensor]:
+        """Return all parameters and buffers, each once."""
+        found: dict[int, torch.Tensor] = {}
+        for module in self._modules.values():
+            for one in (*module.parameters(), *module.buffers()):
+                found.setdefault(id(one), one)
+        return list(found.values())
