@@ -23,8 +23,8 @@ from onlooker.core.state import collect_extra, load_states
 from onlooker.core.view import ModelView
 
 from .agreement import Agreement
-from .loop.ledger import Ledger
-from .loop.stop_flags import StopFlags
+from .ledger import Ledger
+from .stop_flags import StopFlags
 
 
 class Follower:
@@ -197,7 +197,7 @@ class Follower:
     def log_means(self, values: Mapping[str, Any]) -> None:
         """Take means of the stage under way that the trainer has made, in the place of those of its batches."""
         if not self.scopes.is_in_hook:
-            self.ledger._means[-1].replace(values)
+            self.ledger.means.replace(values)
 
     def is_stopping(self) -> bool:
         """Say whether to stop at this boundary. Where several processes train together, all get the same answer.

@@ -16,12 +16,12 @@ from onlooker.core.logs import Logs
 from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
 from onlooker.core.state import collect_extra, load_states
+from onlooker.hosts.ledger import Ledger
+from onlooker.hosts.stop_flags import StopFlags
 
-from .ledger import Ledger
 from .newcomers import Newcomers
 from .stage import Iteration, Stage
 from .steps import Steps
-from .stop_flags import StopFlags
 
 
 class Course:
@@ -238,6 +238,11 @@ class Course:
         if iteration.is_over:
             iteration.refuse()
         while not iteration.is_innermost:
+            self._close(self._active[-1], is_complete=False)
+
+    def end_within(self, iteration: Iteration) -> None:
+        """End the silent stages that are still under way within an iteration."""
+        while self._active and self._active[-1] is not iteration and self._active[-1].is_silent:
             self._close(self._active[-1], is_complete=False)
 
     def _activate(self, iterations: list[Iteration]) -> None:

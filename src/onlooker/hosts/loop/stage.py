@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from onlooker.core.errors import DataError, LoopError
 from onlooker.core.logs import Logs
-
-from .ledger import UNWEIGHED
+from onlooker.hosts.ledger import UNWEIGHED
 
 if TYPE_CHECKING:
     from .course import Course
