@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from onlooker.core.summary import Summary
 
 _COLUMNS = ("step", "looks", "count", "min", "max", "total", "squares", "zeros", "nan", "inf")
+MOST_PENDING = 8
+"""Looks that are taken as they come, and put into arrays together."""
+
 _STEP, _LOOKS, _MIN, _MAX = 0, 1, 3, 4
 
 
@@ -70,37 +73,24 @@ class Timeline:
         self._keep = keep
         self._looks_in_row = 1
         self._count = 0
+        self._pending: list[tuple[int, Summary]] = []
         self._numbers = np.zeros((min(16, keep), len(_COLUMNS)))
         self._bins = np.zeros((min(16, keep), BINS), dtype=np.int64)
 
     def add(self, step: int, summary: Summary) -> None:
         """Take what the tensor looked like after a step."""
-        row = self._count
-        is_open = row and self._numbers[row - 1, _LOOKS] < self._looks_in_row
-        if not is_open and row == self._keep:
-            self._halve()
-            row = self._count
-        one = summary
-        numbers = (step, 1, one.count, one.min, one.max, one.total, one.squares, one.zeros, one.nan, one.inf)
-        if is_open:
-            both = np.array([self._numbers[row - 1], numbers])
-            self._numbers[row - 1] = _added(both[None])[0]
-            self._bins[row - 1] += np.asarray(one.bins)
-            return
-        if row == len(self._numbers):
-            more = min(row, self._keep - row)
-            self._numbers = np.concatenate([self._numbers, np.zeros((more, len(_COLUMNS)))])
-            self._bins = np.concatenate([self._bins, np.zeros((more, BINS), dtype=np.int64)])
-        self._numbers[row] = numbers
-        self._bins[row] = one.bins
-        self._count += 1
+        self._pending.append((step, summary))
+        if len(self._pending) >= MOST_PENDING:
+            self._flush()
 
     def read(self) -> TensorHistory:
         """Return all rows."""
+        self._flush()
         return TensorHistory(self._numbers[: self._count], self._bins[: self._count])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows as arrays."""
+        self._flush()
         return {
             "looks_in_row": self._looks_in_row,
             "numbers": self._numbers[: self._count].copy(),
@@ -118,6 +108,42 @@ class Timeline:
             timeline._halve()
         return timeline
 
+    def _flush(self) -> None:
+        """Put what is pending into rows: several at once cost little more than one."""
+        if not self._pending:
+            return
+        numbers = np.array(
+            [(step, 1, s.count, s.min, s.max, s.total, s.squares, s.zeros, s.nan, s.inf) for step, s in self._pending]
+        )
+        bins = np.array([summary.bins for _, summary in self._pending], dtype=np.int64)
+        self._pending.clear()
+        at = 0
+        while at < len(numbers):
+            last = self._count - 1
+            missing = self._looks_in_row - int(self._numbers[last, _LOOKS]) if self._count else 0
+            if missing > 0:
+                taken = slice(at, at + missing)
+                both = np.concatenate([self._numbers[last : last + 1], numbers[taken]])
+                self._numbers[last] = _added(both[None])[0]
+                self._bins[last] += bins[taken].sum(axis=0)
+                at += missing
+            elif self._count == self._keep:
+                self._halve()
+            else:
+                self._grow()
+                count = min(len(numbers) - at, len(self._numbers) - self._count) if self._looks_in_row == 1 else 1
+                self._numbers[self._count : self._count + count] = numbers[at : at + count]
+                self._bins[self._count : self._count + count] = bins[at : at + count]
+                self._count += count
+                at += count
+
+    def _grow(self) -> None:
+        """Make room for one more row at least."""
+        if self._count == len(self._numbers):
+            more = min(max(self._count, 1), self._keep - self._count)
+            self._numbers = np.concatenate([self._numbers, np.zeros((more, len(_COLUMNS)))])
+            self._bins = np.concatenate([self._bins, np.zeros((more, BINS), dtype=np.int64)])
+
     def _halve(self) -> None:
         half, odd = divmod(self._count, 2)
         numbers, bins = self._numbers[: self._count].copy(), self._bins[: self._count].copy()
@@ -129,10 +155,10 @@ class Timeline:
             self._numbers[half], self._bins[half] = numbers[-1], bins[-1]
 
 
-def _added(pairs: Any) -> Any:
-    """Add up pairs of rows, given as shape (n, 2, columns)."""
-    found = pairs.sum(axis=1)
-    found[:, _STEP] = pairs[:, 1, _STEP]
-    found[:, _MIN] = np.fmin(pairs[:, 0, _MIN], pairs[:, 1, _MIN])
-    found[:, _MAX] = np.fmax(pairs[:, 0, _MAX], pairs[:, 1, _MAX])
+def _added(groups: Any) -> Any:
+    """Add up groups of rows, given as shape (n, rows in a group, columns)."""
+    found = groups.sum(axis=1)
+    found[:, _STEP] = groups[:, -1, _STEP]
+    found[:, _MIN] = np.fmin.reduce(groups[:, :, _MIN], axis=1)
+    found[:, _MAX] = np.fmax.reduce(groups[:, :, _MAX], axis=1)
     return found

@@ -1,0 +1,108 @@
+"""What `TorchView` tells of steps and activations: names, order, and that nothing is left."""
+
+import pytest
+import torch
+
+from onlooker.views.torch import TorchView
+
+
+def test_clean_names_whatever_wrappers_are_between():
+    inner = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+    model = torch.nn.Module()
+    model.encoder, model.head = torch.compile(inner), torch.nn.Linear(1, 1)
+    names = ["encoder.0.weight", "encoder.0.bias", "encoder.1.weight", "encoder.1.bias", "head.weight", "head.bias"]
+    assert list(TorchView(model).weights()) == names
+    assert list(TorchView(torch.nn.DataParallel(model)).weights()) == names
+    assert list(TorchView({"a": torch.compile(model)}).weights()) == [f"a.{name}" for name in names]
+
+
+def test_a_weight_that_two_models_share_is_there_once():
+    shared = torch.nn.Linear(2, 2)
+    view = TorchView({"a": torch.nn.Sequential(shared), "b": torch.nn.Sequential(shared, torch.nn.Linear(2, 1))})
+    assert list(view.weights()) == ["a.0.weight", "a.0.bias", "b.1.weight", "b.1.bias"]
+
+
+def test_before_and_after_of_each_optimizer():
+    models = {"a": torch.nn.Linear(2, 1), "b": torch.nn.Linear(2, 1)}
+    optimizers = {name: torch.optim.SGD(model.parameters(), lr=0.1) for name, model in models.items()}
+    told = []
+    undo = TorchView(models, optimizers).watch_steps(
+        lambda weights, gradients: told.append(("before", sorted(weights), sorted(gradients))),
+        lambda weights: told.append(("after", sorted(weights))),
+        lambda gradients: told.append(("clipped", sorted(gradients))),
+    )
+
+    def step(clip=False):
+        for name, model in models.items():
+            model(torch.ones(1, 2)).sum().backward()
+            if clip:
+                torch.nn.utils.clip_grad_norm_([model.weight], 0.1)  # not the bias
+            optimizers[name].step()
+
+    step()
+    assert told == [
+        ("before", ["a.bias", "a.weight"], ["a.bias", "a.weight"]),
+        ("after", ["a.bias", "a.weight"]),
+        ("before", ["b.bias", "b.weight"], ["b.bias", "b.weight"]),
+        ("after", ["b.bias", "b.weight"]),
+    ]
+    told.clear()
+    step(clip=True)
+    assert told[:4] == [
+        ("before", ["a.weight"], ["a.weight"]),
+        ("before", ["a.bias"], ["a.bias"]),
+        ("clipped", ["a.weight"]),
+        ("after", ["a.bias", "a.weight"]),
+    ]
+    told.clear()
+    undo()
+    step(clip=True)
+    assert told == []
+
+
+def test_without_an_optimizer_there_are_no_steps():
+    assert TorchView(torch.nn.Linear(1, 1)).watch_steps(print, print) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        (None, {"0", "1.0", "1.1"}),
+        ("1", {"1"}),
+        ("1*", {"1", "1.0", "1.1"}),
+        (lambda name: name.startswith("1"), {"1.0", "1.1"}),
+        ("none", set()),
+    ],
+)
+def test_which_modules(pattern, names):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(2, 1)))
+    told = []
+    undo = TorchView(model).watch_activations(pattern, lambda *given: told.append(given))
+    model(torch.ones(3, 2)).sum().backward()
+    assert {name for name, _, _ in told} == names
+    assert {(name, what) for name, what, _ in told} == {
+        (n, w) for n in names for w in ("activations", "activation_gradients")
+    }
+    undo()
+    told.clear()
+    model(torch.ones(3, 2)).sum().backward()
+    assert told == []
+
+
+def test_gradients_of_activations_only_where_wanted():
+    model, told = torch.nn.Linear(2, 2), []
+    undo = TorchView({"a": model}).watch_activations(None, lambda *given: told.append(given[:2]), gradients=False)
+    model(torch.ones(3, 2)).sum().backward()
+    with torch.no_grad():
+        model(torch.ones(3, 2))
+    undo()
+    assert told == [("a", "activations")]
+
+
+def test_a_backward_pass_after_nobody_watches_any_more():
+    model, told = torch.nn.Linear(2, 2), []
+    undo = TorchView({"a": model}).watch_activations(None, lambda *given: told.append(given[:2]))
+    loss = model(torch.ones(3, 2)).sum()
+    undo()
+    loss.backward()
+    assert told == [("a", "activations")]
