@@ -53,10 +53,15 @@ def make_api_page() -> str:
         "Hosts": [
             *_take(names, "ol.Loop"),
             ("onlooker.hosts.loop.Stage", Stage),
-            *_take(names, "ol.Trainer"),
+            *_take(names, "ol.Trainer", "ol.for_lightning", "ol.for_transformers"),
+            *_take(names, "ol.for_xgboost", "ol.for_lightgbm", "ol.for_catboost", "ol.fit_sklearn"),
         ],
         "Ready-made callbacks": ready_made.items(),
-        "Records": [("onlooker.core.record.Record", Record), *_take(names, "ol.Scalars", "ol.Picture")],
+        "Looking inside": _take(names, "ol.summary", "ol.Summary"),
+        "Records": [
+            ("onlooker.core.record.Record", Record),
+            *_take(names, "ol.Scalars", "ol.Picture", "ol.Summaries", "ol.Alert"),
+        ],
         "Errors": [
             *_take(names, "ol.OnlookerError", "ol.OnlookerWarning"),
             *((f"onlooker.core.errors.{kind.__name__}", kind) for kind in _kinds_of_errors()),

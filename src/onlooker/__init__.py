@@ -21,8 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import callbacks as callbacks
     from .core.logs import Logs as Logs
+    from .core.record import Alert as Alert
     from .core.record import Picture as Picture
     from .core.record import Scalars as Scalars
+    from .core.record import Summaries as Summaries
     from .core.run import Run as Run
     from .core.summary import Summary as Summary
     from .hosts.catboost import for_catboost as for_catboost
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "Alert": "core.record",
     "Logs": "core.logs",
     "Picture": "core.record",
     "Scalars": "core.record",
     "Run": "core.run",
+    "Summaries": "core.record",
     "Summary": "core.summary",
     "Loop": "hosts.loop",
     "Trainer": "hosts.trainer",
@@ -69,6 +73,7 @@ _PACKAGES = {
 """By the name of a module that may be missing, which is that of the extra, the distribution that has it."""
 
 __all__ = [
+    "Alert",
     "Callback",
     "Logs",
     "Loop",
@@ -77,6 +82,7 @@ __all__ = [
     "Picture",
     "Run",
     "Scalars",
+    "Summaries",
     "Summary",
     "Trainer",
     "after",

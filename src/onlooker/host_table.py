@@ -22,8 +22,19 @@ from onlooker.core.errors import nearest
 from onlooker.core.hooks import HOOKS
 from onlooker.hosts import declared
 
-ORDER = ("loop", "trainer")
-"""The modules of our own hosts, which come first; the others follow by name."""
+ORDER = (
+    "loop",
+    "trainer",
+    "loop_jax",
+    "keras",
+    "lightning",
+    "transformers",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "sklearn",
+)
+"""In which the modules come; one that is not named follows by name."""
 
 _WIDE = 140
 """So many columns of the terminal are room enough for the meanings."""
@@ -106,6 +117,8 @@ def _table(hosts: list[Declaration], letters: list[str], has_meanings: bool) -> 
 
     special = [hook for hook in HOOKS if any(host.hooks[hook].level != NATIVE for host in hosts)]
     others = len(HOOKS) - len(special)
+    if others == 1:
+        special, others = list(HOOKS), 0
     if others:
         add_row(f"the other {others} hooks" if special else f"all {others} hooks", "", [NATIVE] * len(hosts))
     for hook in special:
