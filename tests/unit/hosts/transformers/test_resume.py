@@ -103,6 +103,19 @@ def test_what_is_set_as_the_training_begins_was_set_the_first_time_too(tmp_path)
     assert torch.equal(weights, same_weights)
 
 
+def test_a_trigger_by_steps_knows_where_the_epoch_began(tmp_path):
+    found = []
+
+    class Watch(ol.Callback):
+        @ol.at(steps=2)
+        def on_epoch_end(self, epoch, logs=None):
+            found.append(epoch)
+
+    train(tmp_path, callbacks=[Watch()])
+    train(tmp_path, checkpoint(tmp_path, 3), callbacks=[Watch()])
+    assert found == [0, 0]
+
+
 def relaxed(seen):
     """Return the signs of a recorder whose first epoch begins with a later batch."""
     seen.check = lambda *given: seen  # batches are checked to count from 0

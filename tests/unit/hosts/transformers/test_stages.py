@@ -109,6 +109,30 @@ def test_native_logs_are_the_trainers_own(tmp_path):
     assert found[4]["loss"] == losses[-1]
 
 
+def test_at_a_tests_end_its_metrics_are_in_the_native_logs(tmp_path):
+    found = []
+
+    class Watch(ol.Callback):
+        def on_test_end(self, logs=None):
+            found.append(self.run.native_logs["eval_absolute"] == logs["absolute"])
+
+    make_trainer(tmp_path, ol.for_transformers(Watch()), eval_strategy="epoch", metrics=absolute).train()
+    assert found == [True, True]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()], ids=["an exception", "Ctrl-C"])
+def test_an_evaluation_alone_that_fails_is_closed_at_once(tmp_path, error):
+    class Broken(Line):
+        def forward(self, x, labels=None):
+            raise error
+
+    trainer, seen = recorded(tmp_path, model=Broken())
+    with pytest.raises(type(error)):
+        trainer.evaluate()
+    assert seen.check().hooks == ["on_test_begin", "on_test_batch_begin", "on_test_batch_end", "on_test_end"]
+    assert not seen.run.is_live
+
+
 def test_nan_is_hidden_from_the_trainers_logs_and_not_from_ours(tmp_path):
     class Broken(Line):
         def forward(self, x, labels=None):
@@ -180,6 +204,7 @@ def test_a_stage_that_another_callback_starts_is_no_silent_one(tmp_path):
     trainer.train()
     # The trainer's own callback stands before ours: its evaluation is within the batch.
     assert short(first) == "[ E0 b0 ( t0 t1 ) b1 b2 b3 e0 ]"
+    assert [event.run["step"] for event in first.of("on_train_batch_end")] == [1, 2, 3, 4]
     first.events.clear()
     adapters = [ol.for_transformers(Ours(), first), ol.for_transformers(second)]
     trainer = make_trainer(tmp_path, *adapters, **settings)

@@ -208,6 +208,7 @@ def test_a_rate_that_is_set_holds(tmp_path, schedule):
         def on_train_batch_end(self, batch, logs=None):
             if self.run.step == 2:
                 self.run.learning_rate = 0.25
+            assert self.run.step < 2 or self.run.learning_rate == 0.25
 
     adapter = ol.for_transformers(Watch())
     settings = {"lr_scheduler_type": schedule, "logging_strategy": "steps", "logging_steps": 1}
