@@ -11,9 +11,9 @@ from tests.contract.torch_hosts import KerasCallbackInLoop, LoopHost, TrainerHos
 
 from onlooker.hosts.declared.catboost import CATBOOST
 from onlooker.hosts.declared.keras import KERAS_TORCH
-from onlooker.hosts.declared.loop_jax import LOOP_JAX
 from onlooker.hosts.declared.lightgbm import LIGHTGBM
 from onlooker.hosts.declared.lightning import LIGHTNING
+from onlooker.hosts.declared.loop_jax import LOOP_JAX
 from onlooker.hosts.declared.sklearn import PARTIAL_FIT, WARM_START
 from onlooker.hosts.declared.transformers import TRANSFORMERS
 from onlooker.hosts.declared.xgboost import XGBOOST
