@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks._results import make_page as make_benchmark_page
 
 from .api_page import make_api_page
+from .doctor_rules import make_doctor_page
 from .host_tables import make_host_page, make_readme_table
 from .keras_callbacks_page import make_page as make_keras_page
 from .timeline import draw_timeline
@@ -34,6 +35,7 @@ FILES = {
     "docs/reference/api.md": make_api_page,
     "docs/reference/keras-callbacks.md": make_keras_page,
     "docs/benchmarks.md": make_benchmark_page,
+    "docs/guide/doctor.md": make_doctor_page,
     "docs/pictures/timeline.svg": draw_timeline,
 }
 """Each made file, and what makes it."""

@@ -22,7 +22,7 @@ from onlooker.core.trigger import every as every_
 
 from .arguments import checked_names, checked_rules, checked_trigger
 from .examination import Examination
-from .report import as_text, print_report
+from .report import alert_table, as_text
 from .rule import Finding, Rule
 from .rules import doctor_rules
 
@@ -197,9 +197,9 @@ class Doctor(Callback):
             self._seen[record.what] = record.summaries
             self._seen_at = record.step or 0
 
-    def report(self) -> None:
-        """Print a table of all alerts."""
-        print_report(self.alerts, self.stream)
+    def report(self) -> Any:
+        """Return a table of rich's with all alerts: `rich.print(doctor.report())`; a notebook shows it by itself."""
+        return alert_table(self.alerts)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the rules remember, and the alerts, as plain data."""

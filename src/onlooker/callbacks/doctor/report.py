@@ -10,7 +10,9 @@ import textwrap
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, TextIO
+
+    from rich.table import Table
+    from rich.text import Text
 
     from onlooker.core.record import Alert
 
@@ -33,26 +35,18 @@ def numbers(alert: Alert) -> str:
     return ", ".join(f"{name} {value:.3g}" for name, value in alert.evidence.items())
 
 
-def print_report(alerts: Sequence[Alert], stream: TextIO | None) -> None:
-    """Print a table of alerts."""
+def alert_table(alerts: Sequence[Alert]) -> Table | Text:
+    """Return a table of alerts; where there are none, a line that says so."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console(file=stream)
     if not alerts:
-        console.print("Doctor: nothing to report")
-        return
+        return Text("Doctor: no alerts")
     table = Table(box=SIMPLE_HEAD, title=f"Doctor: {len(alerts)} alert{'s' if len(alerts) > 1 else ''}")
     for column in ("step", "rule", "where", "what was seen", "what to try"):
         table.add_column(column, justify="right" if column == "step" else "left", overflow="fold")
     for alert in alerts:
-        table.add_row(*_cells(alert), end_section=True)
-    console.print(table)
-
-
-def _cells(alert: Alert) -> list[Any]:
-    from rich.text import Text
-
-    words = (str(alert.step), alert.rule, alert.where, f"{alert.seen} ({numbers(alert)})", alert.advice)
-    return [Text(word) for word in words]  # no markup: a name may have brackets
+        words = (str(alert.step), alert.rule, alert.where, f"{alert.seen} ({numbers(alert)})", alert.advice)
+        table.add_row(*map(Text, words), end_section=True)  # as text without markup: a name may have brackets
+    return table

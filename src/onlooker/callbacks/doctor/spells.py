@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
     from .rule import Finding
 
+_SPREADING = 3  # times as many places as when it last spoke
+
 
 class Spells:
     """Counts, for one rule, the looks at which each place was sick.
+
+    As long as a place that was spoken of is not well again, others are taken for the same illness, unless there are
+    three times as many.
 
     Example:
         >>> from onlooker.callbacks.doctor.rule import Finding
@@ -28,6 +33,7 @@ class Spells:
         self._sick: dict[str, int] = {}  # at how many looks in a row
         self._well: dict[str, int] = {}  # since when, of those that were spoken of
         self._spoken_at: int | None = None
+        self._count = 0  # of the sick places by then
 
     @property
     def is_quiet(self) -> bool:
@@ -53,17 +59,25 @@ class Spells:
         self._well = {where: looks for where, looks in since.items() if looks < recovery}
         if is_held or (self._spoken_at is not None and self._looks - self._spoken_at < recovery):
             return []
+        if self._well and len(places) < _SPREADING * self._count:
+            return []
         due = [one for where, one in places.items() if self._sick[where] >= patience and where not in self._well]
         if due:
-            self._spoken_at = self._looks
+            self._spoken_at, self._count = self._looks, len(places)
             self._well.update({finding.where: 0 for finding in due})
         return due
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""
-        return {"looks": self._looks, "sick": self._sick, "well": self._well, "spoken_at": self._spoken_at}
+        return {
+            "looks": self._looks,
+            "sick": self._sick,
+            "well": self._well,
+            "spoken_at": self._spoken_at,
+            "count": self._count,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back the counts."""
-        self._looks, self._spoken_at = state["looks"], state["spoken_at"]
+        self._looks, self._spoken_at, self._count = state["looks"], state["spoken_at"], state["count"]
         self._sick, self._well = dict(state["sick"]), dict(state["well"])

@@ -5,6 +5,7 @@ import io
 import pickle
 
 import pytest
+import rich
 import torch
 from tests.unit.callbacks.doctor.trainings import batches, digits, mlp, seen, train
 from tests.unit.hosts.fake_device import elsewhere, traffic
@@ -12,6 +13,7 @@ from torch import nn
 
 import onlooker as ol
 from onlooker.callbacks.doctor import Finding, Rule
+from onlooker.callbacks.doctor.spells import Spells
 from onlooker.core.record import Alert
 
 Doctor, doctor_rules = ol.callbacks.Doctor, ol.callbacks.doctor_rules
@@ -94,13 +96,15 @@ def test_quiet_prints_nothing(capsys):
     doctor = fit(Doctor([Looks([1])], quiet=True))
     assert doctor.alerts
     assert capsys.readouterr().out == ""
-    doctor.report()
-    assert "looks" in capsys.readouterr().out
 
 
-def test_a_report_without_alerts(capsys):
-    Doctor().report()
-    assert capsys.readouterr().out == "Doctor: nothing to report\n"
+def test_the_report_is_a_table_of_all_alerts(capsys):
+    rich.print(fit(Doctor([Looks([1])], quiet=True)).report())
+    shown = capsys.readouterr().out
+    assert "Doctor: 1 alert" in shown
+    assert "found (number" in shown
+    rich.print(Doctor().report())
+    assert "Doctor: no alerts" in capsys.readouterr().out
 
 
 def test_it_speaks_again_only_after_it_was_well_for_a_while():
@@ -129,6 +133,16 @@ def test_several_places_are_one_alert():
     (alert,) = fit(Doctor([Many()], quiet=True)).alerts
     assert alert.where == "layer 2"
     assert alert.seen == "found; likewise layer 0, layer 1, layer 3 and 2 more"
+
+
+def test_an_illness_that_spreads_is_spoken_of_again():
+    spells = Spells()
+
+    def note(count):
+        return [one.where for one in spells.note([Finding(str(n), "", {}) for n in range(count)], 1, recovery=2)]
+
+    assert [note(count) for count in (1, 1, 1, 2, 2, 3, 9)] == [["0"], [], [], [], [], ["1", "2"], []]
+    assert [len(note(count)) for count in (9, 9, 0, 0, 0, 1)] == [6, 0, 0, 0, 0, 1]
 
 
 def test_it_can_stop_the_training():

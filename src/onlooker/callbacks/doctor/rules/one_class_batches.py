@@ -20,7 +20,7 @@ class OneClassBatches(Rule):
     name = "one_class_batches"
     why = "Each batch teaches that everything is of its one class, and undoes what the batch before has taught."
     advice = "Shuffle: the data are probably sorted by class. If they are all of one class, look at how they are read."
-    source = "Bengio 2012, Practical Recommendations, section 3.1.2 (shuffling)"
+    source = "Bengio 2012, Practical Recommendations (shuffling)"
     memory = ("batches", "mixed_batches")
 
     def __init__(self, mixed: float = 0.2, patience: int = 5) -> None:

@@ -48,9 +48,9 @@ class TinyBatchNormVariance(Rule):
             scale, shift = weights.get(f"{layer}.weight"), weights.get(f"{layer}.bias")
             if scale is None or shift is None or scale.shape != shift.shape or len(scale.shape or ()) != 1:
                 continue
-            expected, square = scale.rms**2, one.rms**2 - shift.rms**2
-            if one.finite and square < self.share * expected:
-                share = max(square, 0.0) / expected
-                seen = f"the outputs have {share:.1%} of the variance that normalization gives"
+            # Not less the shift's square: in layer norm, scale, shift and inputs may depend on each other.
+            if one.finite and one.squares < self.share * one.finite * scale.rms**2:
+                share = one.rms**2 / scale.rms**2
+                seen = f"the outputs have {share:.1%} of the mean square that normalization gives"
                 found.append(Finding(layer, seen, {"rms": one.rms, "scale_rms": scale.rms, "share": share}, 1 - share))
         return found
