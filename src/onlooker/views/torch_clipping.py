@@ -35,13 +35,12 @@ class _Wrapper:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self.is_active = True
 
     def make(self) -> Callable[..., Any]:
         @wraps(self.function)
         def clip(parameters: Any, *given: Any, **named: Any) -> Any:
             global _depth
-            if not self.is_active or _depth:
+            if _depth or not _listeners:  # somebody may have taken hold of it while it was in place
                 return self.function(parameters, *given, **named)
             listed = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
             if listed and not isinstance(parameters, torch.Tensor):  # a generator is used up now
@@ -82,7 +81,7 @@ def _put_wrappers() -> None:
 
 def _take_wrappers_away() -> None:
     for module, name, wrapper in _put:
-        wrapper.is_active = False  # somebody may have taken hold of it, and have put his own around it
+        # What somebody has put around it in between stays, and within that this one, which then does nothing.
         if getattr(getattr(module, name), "_onlooker_wrapper", None) is wrapper:
             setattr(module, name, wrapper.function)
     _put.clear()

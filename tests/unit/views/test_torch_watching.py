@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from onlooker.views.torch import TorchView
+from onlooker.views.torch_clipping import listen
 
 
 def test_clean_names_whatever_wrappers_are_between():
@@ -58,6 +59,29 @@ def test_before_and_after_of_each_optimizer():
     undo()
     step(clip=True)
     assert told == []
+
+
+def test_a_clipping_is_told_once(monkeypatch):
+    """Although one function of PyTorch's calls another, and whatever somebody has put around one in between."""
+    told, parameters = [], [torch.nn.Parameter(torch.ones(2))]
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", torch.nn.utils.clip_grad_norm_)  # put back at the end
+    parameters[0].grad = torch.ones(2)
+    undo = listen(told.append)
+    taken = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *given: taken(*given))
+    undo()
+    taken(parameters, 1.0)
+    assert told == []
+    undo = listen(told.append)
+    for clip in (torch.nn.utils.clip_grad_norm_, taken, torch.nn.utils.clip_grad.clip_grad_norm_):
+        told.clear()
+        clip(parameters, 1.0)
+        assert told == [parameters]
+        clip(parameters[0], 1.0)
+        clip((one for one in parameters), max_norm=1.0) if clip is taken else clip(iter(parameters), 1.0)
+        assert told == [parameters] * 3
+    undo()
+    undo()
 
 
 def test_without_an_optimizer_there_are_no_steps():

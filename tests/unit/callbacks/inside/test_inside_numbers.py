@@ -60,6 +60,25 @@ def test_clipped(clip):
     assert max(seen.clipped) < max(sink.scalars("gradient_norm"))
 
 
+def test_clipped_twice_a_batch():
+    """As the critic of a GAN is, which steps several times: the last step's gradients, unclipped."""
+    model, inside, sink, expected = torch.nn.Linear(4, 1), ol.callbacks.Inside(("gradients",)), Sink(), []
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with ol.Loop(model, optimizer, callbacks=[inside, sink]) as loop:
+        for _ in loop.epochs(1):
+            for x in loop.train(inputs("mlp")):
+                for part in x.split(2):
+                    optimizer.zero_grad()
+                    loss_of("mlp", model, part).backward()
+                    last = norm([model.weight.grad]), norm([model.weight.grad, model.bias.grad])
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+                    optimizer.step()
+                expected.append(last)
+    assert inside.history("weight", "gradients").norm == pytest.approx([one for one, _ in expected], rel=1e-6)
+    assert sink.scalars("gradient_norm") == pytest.approx([one for _, one in expected], rel=1e-6)
+    assert sink.scalars("clipped_gradient_norm") == pytest.approx([min(0.1, one) for _, one in expected], rel=1e-3)
+
+
 def test_not_clipped():
     sink = Sink()
     train("mlp", [ol.callbacks.Inside(), sink])
