@@ -19,6 +19,7 @@ import numpy as np
 from onlooker.core.atomic_file import AtomicFile
 from onlooker.core.errors import DataError
 from onlooker.core.view import ModelView
+from onlooker.inside import Look
 
 from .shared_random import SharedRandom
 
@@ -70,6 +71,10 @@ class SklearnView(ModelView):
         if ability == "set_learning_rate" and _is_a(self.model, "BaseGradientBoosting"):
             return "it scales all its trees by one rate, also those that it has already"
         return super().lacks(ability)
+
+    def look(self) -> Look:
+        """Return what arrays are given to, to be told together what they look like."""
+        return Look()
 
     def weights(self, pattern: str | None = None) -> dict[str, Any]:
         """Return the arrays themselves by name; those of a list with their number behind it: `coefs_.0`.

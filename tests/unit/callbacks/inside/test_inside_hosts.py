@@ -176,6 +176,29 @@ def test_jax_refuses_activations():
         train_jax([ol.callbacks.Inside()])
 
 
+def test_scikit_learn():
+    from sklearn.linear_model import SGDRegressor
+
+    class Weights(ol.Callback):
+        def __init__(self):
+            self.found = []
+
+        def on_train_batch_end(self, batch, logs):
+            self.found.append(self.run.weights()["coef_"].copy())
+
+    def fit(*callbacks):
+        return ol.fit_sklearn(SGDRegressor(random_state=0), X, X[:, 0], epochs=2, batch_size=16, callbacks=callbacks)
+
+    inside, weights = ol.callbacks.Inside(("weights", "updates")), Weights()
+    assert np.array_equal(fit(inside, weights).coef_, fit().coef_)
+    expected = [np.linalg.norm(after - before) for before, after in itertools.pairwise(weights.found)]
+    assert inside.history("coef_", "updates").norm == pytest.approx(expected), (
+        "in the first batch there are none before"
+    )
+    with pytest.raises(AttachError, match="needs 'gradients'"):
+        fit(ol.callbacks.Inside())
+
+
 # Trainers of others on PyTorch.
 
 
