@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from tests.contract.ability_checks import checks, look
-from tests.contract.acting import on
+from tests.contract.acting import on, recorder
 from tests.contract.row import same
-from tests.contract.shapes import some_hook, times
+from tests.contract.shapes import fit_calls, some_hook, times
+
+from onlooker.core.origin import Kept
 
 EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
 
@@ -85,6 +87,50 @@ def _activations(host, tmp_path):
     assert {what for what, _, _ in seen} == {"activations", "activation_gradients"}
     assert len(seen) >= 2 * host.steps
     assert all(name for _, name, _ in seen)
+
+
+@checks("replay")
+def _replay(host, tmp_path):
+    """Two batches run once more from a snapshot: the weights come out the same, and no callback hears of it."""
+
+    class Again:
+        def __init__(self, run, kept):
+            self.run, self.waiting, self.ends = run, list(kept), []
+
+        def next_batch(self):
+            if len(self.waiting) == 2:
+                snapshot.restore()
+            if self.waiting:
+                self.waiting[0].moment.restore()
+            return self.waiting.pop(0) if self.waiting else None
+
+        def end_batch(self, logs, has_stepped):
+            self.ends.append((dict(logs.batch), has_stepped))
+
+        def close(self):
+            states.append([np.array(host.as_array(one)).copy() for one in self.run.weights().values()])
+
+    def begin(callback, batch, logs):
+        nonlocal snapshot
+        view = callback.run.view
+        if snapshot is None:
+            snapshot = view.snapshot()
+            snapshot.take()
+        data, size_bytes = view.keep_batch(callback.run.data)
+        assert size_bytes > 0
+        kept.append(Kept(callback.run.epoch, batch, callback.run.step, data, view.moment()))
+
+    def end(callback, batch, logs):
+        values.append((dict(logs.batch), callback.run.step > callback.run.step_at_batch_begin))
+        if batch == 1:
+            states.append([np.array(host.as_array(one)).copy() for one in callback.run.weights().values()])
+            callback.run.replay = asked.append(Again(callback.run, kept)) or asked[-1]
+
+    snapshot, kept, values, states, asked, seen = None, [], [], [], [], recorder(host)
+    host.fit(host.make(), [seen, on(host, on_train_batch_begin=begin, on_train_batch_end=end)], epochs=1)
+    assert seen.check().calls == fit_calls(host, epochs=1)
+    assert asked[0].ends == values[:2]
+    assert same(*states)
 
 
 @checks("save")

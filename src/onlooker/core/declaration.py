@@ -32,6 +32,7 @@ ABILITIES: dict[str, str] = {
     "weights": "run.weights()",
     "gradients": "run.gradients()",
     "activations": "what the model's layers put out, for Inside",
+    "replay": "batches can be run once more, with the training's own step, for FindNaN",
     "save": "run.save(path) and run.load(path)",
     "state": "callbacks' state is saved with the run and resumed",
     "observing": "run.observing() leaves no trace",

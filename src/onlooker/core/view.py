@@ -136,8 +136,8 @@ class ModelView:
     def replace(self, model: Any) -> None:
         """Take the state that a step has made."""
         raise AbsentError(
-            f"loop.state is for states of JAX, which each step makes anew; a {type(self.model).__qualname__} changes in "
-            f"place, and there is nothing to assign"
+            f"loop.state is for states of JAX, which each step makes anew; a {type(self.model).__qualname__} changes "
+            f"in place, and there is nothing to assign"
         )
 
     def give_gradients(self, gradients: Any) -> None:
@@ -217,7 +217,12 @@ class ModelView:
 
     def not_finite(self, what: str) -> list[str]:
         """Return the names of the `"weights"`, `"gradients"` or `"optimizer"` states that hold NaN or infinities."""
-        raise self._absent("a look for NaN")
+        if what == "optimizer":
+            return []
+        look = self.look()
+        for name, tensor in (self.weights() if what == "weights" else self.gradients()).items():
+            look.add(name, tensor)
+        return [name for name, summary in look.fetch().items() if summary.nan or summary.inf]
 
     def trace(self, data: Any) -> Trace:
         """Return a context that watches one training step to find where numbers stop being finite."""

@@ -144,13 +144,31 @@ class FindNaN(Callback):
         """How much memory is taken at the moment."""
         return 0 if self._past is None else self._past.size_bytes
 
+    def save(self, path: Any) -> None:
+        """Write the last finding, its batch, and the training as it stands to a file, to look at it elsewhere.
+
+        Where it has stopped the training, that is the model as it was right before the batch.
+
+        Args:
+            path: of the file. In PyTorch `torch.load(path)` reads it: `"finding"`, `"data"` and `"training"`.
+
+        Raises:
+            ValueError: nothing was found.
+            DataError: the batch holds something that is neither plain nor an array.
+        """
+        finding = self.finding
+        if finding is None:
+            raise ValueError("nothing was found, so there is nothing to save")
+        view = self.run.view
+        view.save_plain(str(path), {"finding": str(finding), "data": finding.data, "training": view.state_dict()})
+
     # Hooks.
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin anew."""
         self._forget()
-        support = self.run.host.abilities.get("replay")
-        if support is not None and support.level == ABSENT:
+        support = self.run.host.abilities["replay"]
+        if support.level == ABSENT:
             self._reason = f"{self.run.host.name} cannot run a batch once more: {support.reason}"
         else:
             self._reason = self.run.view.lacks("replay") or ""
@@ -275,9 +293,10 @@ class FindNaN(Callback):
         reason = ""
         if search.origin is None:
             count = len(search.batches)
-            reason = f"the last {count} batches were run once more from before them, and " + (
-                "all stayed finite" if search.kept is None else f"batch {search.kept.batch} was sick, but not watched"
-            )
+            if search.kept is None:
+                reason = f"the last {count} batches were run once more from before them, and all stayed finite"
+            else:
+                reason = f"batch {search.kept.batch} was run once more, and the numbers were finite in all operations"
         if search.differing is not None:
             finding.notes.append(
                 f"run once more, batch {search.differing.batch} came out different: the loop's body may count batches "

@@ -23,6 +23,10 @@ _PLACES = {
 }
 
 
+LARGE = 1e8
+"""Weights do not become so large by learning."""
+
+
 class Finding:
     """Where numbers stopped being finite, as far as it was found.
 
@@ -100,6 +104,9 @@ class Finding:
             lines += _ranges("" if origin.phase in ("optimizer", "weights") else "weight ", origin.parameters)
             lines += [f"  {name.replace('_', ' ')}: {value:g}" for name, value in origin.numbers.items()]
         if origin is not None:
+            sizes = [max(abs(one.min), abs(one.max)) for one in origin.parameters.values() if one.finite]
+            if origin.phase == "forward" and sizes and max(sizes) > LARGE:
+                lines.append("  weights as large as these come from large steps: the learning rate may be far too high")
             lines.append(f"  noticed at step {self.noticed_step}: {self.noticed}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)

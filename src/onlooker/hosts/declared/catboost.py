@@ -51,6 +51,7 @@ CATBOOST = Declaration(
         "weights": absent("trees are no weights, and " + _CLOSED_MODEL),
         "gradients": absent("they are those of the predictions, and never leave CatBoost; a custom objective has them"),
         "activations": absent("trees have no layers"),
+        "replay": absent("there are no batches, and trees do not become NaN"),
         "save": absent(_CLOSED_MODEL + "; in on_train_end self.model.save_model(path) writes it"),
         "state": absent("CatBoost's snapshots, by which it resumes, hold nothing of callbacks"),
         "observing": absent(_CLOSED_MODEL + ", so it cannot be used within a hook"),

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NO_GRADIENTS = "the step is compiled, and the gradients never leave it; use the torch backend"
+_NO_REPLAY = "the step is Keras' own, and fit gives callbacks no way to run one once more"
 _NO_ACTIVATIONS = "the step is compiled, and what layers put out never leaves it; use the torch backend"
 _NO_OUTPUTS = (
     "in training and evaluation the step is compiled, and the outputs never leave it: a callback with "
@@ -70,6 +71,7 @@ _BY_BACKEND: dict[str, dict[str, Any]] = {
             "outputs": emulated("in training and evaluation for callbacks with needs=('outputs',); in predict always"),
             "gradients": native("from the step until the next one, as the loss gave them: before clipping"),
             "activations": native("in training; not where jit_compile=True"),
+            "replay": absent(_NO_REPLAY),
             "observing": native(
                 "evaluation mode, gradients off; dropout's random states, statistics and metrics are kept"
             ),
@@ -93,6 +95,7 @@ _BY_BACKEND: dict[str, dict[str, Any]] = {
             "outputs": emulated(_NO_OUTPUTS),
             "gradients": absent(_NO_GRADIENTS),
             "activations": absent(_NO_ACTIVATIONS),
+            "replay": absent(_NO_REPLAY),
             "weights": native("by path; each look brings the state of an epoch under way into the model first"),
             "observing": native(
                 "random states, statistics and metrics are kept; JAX has no modes and no gradients to turn off"
@@ -121,6 +124,7 @@ _BY_BACKEND: dict[str, dict[str, Any]] = {
             "outputs": emulated(_NO_OUTPUTS),
             "gradients": absent(_NO_GRADIENTS),
             "activations": absent(_NO_ACTIVATIONS),
+            "replay": absent(_NO_REPLAY),
             "observing": emulated(
                 "random states of Keras, Python and NumPy, statistics and metrics; not those of tf.random"
             ),

@@ -54,6 +54,7 @@ LIGHTGBM = Declaration(
         "weights": absent("trees are no weights; model.trees_to_dataframe() shows them"),
         "gradients": absent("they are those of the predictions, and never leave LightGBM; a custom objective has them"),
         "activations": absent("trees have no layers"),
+        "replay": absent("there are no batches, and trees do not become NaN"),
         "save": emulated(
             "by Booster.save_model; position and callbacks' states stand beside it in a file with '.run.json' added. "
             "While a booster trains, run.load takes newer rounds back, and refuses a file of another training"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onlooker.core.declaration import Declaration, emulated, native
+from onlooker.core.declaration import Declaration, absent, emulated, native
 
 _ACTIVATIONS = "in training; within a module from torch.compile nothing is seen but what the whole of it puts out"
 
@@ -42,6 +42,7 @@ LIGHTNING = Declaration(
             "before validation, and in the next batch"
         ),
         "activations": native(_ACTIVATIONS),
+        "replay": absent("the step is Lightning's, and it gives callbacks no way to run one once more"),
         "save": native(
             "a checkpoint of Lightning's, by trainer.save_checkpoint; where several processes train with a sharded "
             "model, all have to call it"

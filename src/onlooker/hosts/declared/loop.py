@@ -22,5 +22,9 @@ LOOP = Declaration(
         "processes": absent("Loop cannot yet agree with other processes on stopping, and refuses to run in several"),
         "gradients": native("as they stand: after on_train_batch_begin until the body clears them"),
         "activations": native(_ACTIVATIONS),
+        "replay": native(
+            "the loop's body runs again: what it counts itself, or a schedule's step, moves on twice; not where the "
+            "body has raised"
+        ),
     },
 )

@@ -31,6 +31,7 @@ LOOP_JAX = Declaration(
         "processes": absent("Loop cannot yet agree with other processes on stopping, and refuses to run in several"),
         "gradients": native("those that the loop's body assigns to loop.gradients; they stay until the next ones"),
         "activations": absent("the step is compiled, and what is computed in its midst never leaves it"),
+        "replay": absent("the step is compiled; jax.config.update('jax_debug_nans', True) names the operation"),
         "save": native(
             "a .npz file with all arrays and numbers of the state; to load it, the same structure is needed"
         ),

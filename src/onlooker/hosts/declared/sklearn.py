@@ -23,6 +23,7 @@ _IN_BOTH: dict[str, Support] = {
     "weights": native("where the estimator keeps arrays (coef_, coefs_, cluster_centers_ ...); trees have none"),
     "gradients": absent("scikit-learn computes them within fit and keeps none"),
     "activations": absent("scikit-learn computes them within fit and keeps none"),
+    "replay": absent("what happens within a call of the estimator cannot be watched"),
     "save": native("a pickle: read only files that you trust, for a pickle can run code when it is read"),
     "processes": absent("scikit-learn trains in one process; n_jobs shares out the work within it"),
 }

@@ -22,6 +22,7 @@ TRAINER = Declaration(
         ),
         "gradients": native("in on_train_batch_end, as the update used them: accumulated, unscaled and clipped"),
         "activations": native(_ACTIVATIONS),
+        "replay": native("with its place in an accumulation, and the scale of mixed precision"),
         "closing": native(),
     },
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onlooker.core.declaration import Declaration, emulated, native
+from onlooker.core.declaration import Declaration, absent, emulated, native
 
 _ACTIVATIONS = "in training; within a module from torch.compile nothing is seen but what the whole of it puts out"
 
@@ -58,6 +58,7 @@ TRANSFORMERS = Declaration(
         ),
         "gradients": native("in on_train_batch_end, as the update used them: accumulated and clipped"),
         "activations": native(_ACTIVATIONS),
+        "replay": absent("the step is the trainer's, and it gives callbacks no way to run one once more"),
         "save": native(
             "writes a folder as the trainer's checkpoints are: trainer.train(resume_from_checkpoint=path) goes on from "
             "it. Between the micro-batches of one update it goes on from the update's beginning"

@@ -50,6 +50,7 @@ XGBOOST = Declaration(
         "weights": absent("trees are no weights; model.trees_to_dataframe() and model.get_score() show them"),
         "gradients": absent("they are those of the predictions, and never leave XGBoost; a custom objective has them"),
         "activations": absent("trees have no layers"),
+        "replay": absent("there are no batches, and trees do not become NaN"),
         "save": native(
             "'.json' or '.ubj', by Booster.save_model; position, parameters and states stand beside it in a "
             "file with '.run.json' added. Absent in xgboost.cv"

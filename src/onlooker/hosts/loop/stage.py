@@ -15,6 +15,8 @@ from onlooker.core.errors import DataError, LoopError
 from onlooker.core.logs import Logs
 from onlooker.hosts.ledger import UNWEIGHED
 
+from .rerun import rerun
+
 if TYPE_CHECKING:
     from .course import Course
 
@@ -187,6 +189,8 @@ class Stage:
                         close_batch(calls)
                         if not iteration.is_innermost:
                             course.return_to(iteration)
+                    if run.replay is not None:
+                        yield from rerun(course, iteration)
                     if (run.is_stop_requested or look_at_flags()) and course.is_stopping(iteration):
                         break
                 else:
