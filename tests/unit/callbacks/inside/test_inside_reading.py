@@ -231,3 +231,16 @@ def test_a_state_is_taken_back_with_fewer_rows():
     fewer.load_state_dict(inside.state_dict())
     history = fewer.history("0.weight", "updates")
     assert (len(history), history.looks.tolist(), history.steps.tolist()) == (3, [4, 4, 4], [4, 8, 12])
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_where_only_one_thing_is_looked_at(what):
+    inside = ol.callbacks.Inside(what)
+    train("mlp", [inside])
+    assert inside.ratios() == {}
+    assert "what stands out" in shown(inside.table())
+    if what in ("gradients", "activations"):
+        assert len(inside.plot().axes) == 2  # with the scale of its colours
+    else:
+        with pytest.raises(ValueError, match="nothing to draw"):
+            inside.plot()
