@@ -29,8 +29,8 @@ BENCH_STAMP := $(VENV)/.installed-bench
 OMP_NUM_THREADS ?= 1
 TEST_ENVIRONMENT = OMP_NUM_THREADS=$(OMP_NUM_THREADS)
 
-# What of the tests is about Keras, and so runs a second time under the JAX backend. What does not
-# exist yet is left out.
+# What of the tests is about Keras, and so runs a second time under the JAX backend: of these, what has Keras in its
+# name. What does not exist yet is left out.
 KERAS_TESTS = $(wildcard tests/contract tests/unit/hosts/test_keras*.py tests/unit/views/test_keras*)
 UNIT_TESTS = $(wildcard tests/unit tests/architecture)
 BENCHMARKS = $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
@@ -54,7 +54,7 @@ test: static  ## Run every test, Keras' twice (torch and JAX backend)
 	$(TEST_ENVIRONMENT) KERAS_BACKEND=torch $(BIN)/python -m pytest $(PYTEST_FLAGS) || status=$$?; \
 	if [ -n "$(KERAS_TESTS)" ]; then \
 	    printf '\n\033[1m%s\033[0m\n' "The tests that concern Keras (Keras on JAX)"; \
-	    $(TEST_ENVIRONMENT) KERAS_BACKEND=jax $(BIN)/python -m pytest $(PYTEST_FLAGS) $(KERAS_TESTS) \
+	    $(TEST_ENVIRONMENT) KERAS_BACKEND=jax $(BIN)/python -m pytest $(PYTEST_FLAGS) -k keras $(KERAS_TESTS) \
 	        || status=$$?; \
 	fi; \
 	exit $$status
