@@ -1,28 +1,30 @@
 """`FindNaN`: names what first stopped being finite in a training.
 
-Owns the arguments, when it looks, and what is done after a finding. What is kept is `past`'s business, running it once
-more `search`'s, and the words are `finding`'s.
+Owns the arguments, when it looks, and what is done after a finding. Looking is `notice`'s business, what is kept
+`past`'s, running it once more `search`'s, and the words are `finding`'s.
 """
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from onlooker.core.callback import Callback
 from onlooker.core.declaration import ABSENT
-from onlooker.core.errors import AbsentError
-from onlooker.core.logs import DeviceValue, fetch_together
+from onlooker.core.origin import Kept
 from onlooker.core.record import Alert
 
+from .batch_look import origin_in_batch
 from .finding import Finding
+from .notice import Notice
 from .past import Past
-from .search import Search, is_finite
+from .search import Search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from onlooker.core.logs import Logs
+
+SKIPPED = 40
+"""So many steps in a row a gradient scaler may skip, at least, until it has found its scale."""
 
 _WHY = "from the first NaN on nothing is learned, and whatever it reaches is lost"
 _ADVICE = "run the batch by hand: finding.data holds it, and the model is as it was right before it"
@@ -48,8 +50,7 @@ class FindNaN(Callback):
     tells how much. It costs the time to copy each batch, and each `steps_back` steps one pass over weights and
     optimizers' states to look at them and one to copy them.
 
-    A gradient that is not finite is looked for when no optimizer has used it yet; one of which a gradient scaler says
-    that the step shall be skipped is no finding.
+    That a gradient scaler skips steps is no finding, unless it skips all of them.
 
     Args:
         then: `"stop"` (default): the training ends with the batch, and the reason says what was found. `"restore"`: it
@@ -109,7 +110,6 @@ class FindNaN(Callback):
 
     def _forget(self) -> None:
         self.findings: list[Finding] = []
-        self._watched: dict[str, bool] = {}
         self._reason = ""  # why nothing can be run once more
         self._is_over = False
         self._let_go()
@@ -117,9 +117,9 @@ class FindNaN(Callback):
     def _let_go(self) -> None:
         self._past: Past | None = None
         self._is_due = True
-        self._has_pending_gradients = False
+        self._is_waiting = False  # for somebody to use, or throw away, gradients that are not finite
         self._noticed = ""
-        self._sums: dict[object, DeviceValue] = {}
+        self._notice = Notice(self.losses)
         self._count = 0
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ class FindNaN(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a training under way."""
-        return {name: value for name, value in super().__getstate__().items() if name not in ("_past", "_sums")}
+        return {name: value for name, value in super().__getstate__().items() if name not in ("_past", "_notice")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take back what `__getstate__` returned."""
@@ -183,12 +183,13 @@ class FindNaN(Callback):
             return
         if past is None:
             past = self._past = Past(run)
-            self._noticed = self._look_at_weights()
-            past.begin_anew(gradients=self._has_pending_gradients)
-        elif self._is_due or past.batches[-1].epoch != run.epoch:
-            self._noticed = self._noticed or ("" if self._is_due else self._look_at_weights())
+            self._noticed = self._notice.in_weights(self.run, self._count)
+            past.begin_anew(gradients=False)
+        elif self._is_due or (past.batches[-1].epoch != run.epoch and not self._is_waiting):
+            if not self._is_due:  # an epoch has ended, and nobody knew that it would
+                self._noticed = self._notice.in_weights(self.run, self._count)
             if not self._noticed:
-                past.begin_anew(gradients=self._has_pending_gradients)
+                past.begin_anew(gradients=not past.batches[-1].has_stepped)
         self._is_due = False
         past.add(run.epoch or 0, batch)
 
@@ -200,25 +201,29 @@ class FindNaN(Callback):
         has_stepped = run.step > run.step_at_batch_begin
         if past is not None:
             past.batches[-1].logs, past.batches[-1].has_stepped = logs.batch, has_stepped
-        self._noticed = self._noticed or self._look_at_losses(logs)
+        self._noticed = self._noticed or self._notice.in_losses(logs)
         if not self._noticed and self._is_time(batch, has_stepped):
-            self._noticed = self._look_at_weights() or ("" if has_stepped else self._look_at_gradients())
-            self._is_due, self._has_pending_gradients, self._count = True, not has_stepped, 0
+            self._noticed = self._notice.in_weights(self.run, self._count)
+            if not self._noticed and not has_stepped:
+                self._look_at_unused_gradients()
+            else:
+                self._is_waiting = False
+            if not self._is_waiting:
+                self._is_due, self._count = True, 0
         if self._noticed:
             self._find()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Look once more: an epoch whose length nobody knew may have ended with something not finite."""
         if not self._is_over and not self.run.is_stop_requested and self._count:
-            self._noticed = self._look_at_weights()
+            self._noticed = self._notice.in_weights(self.run, self._count)
             if self._noticed and self.run.params.get("epochs") == epoch + 1:
-                self._conclude(Finding(None, None, self._noticed, self.run.step), "there is no batch after it")
+                finding = Finding(None, None, self._noticed, self.run.step)
+                self._conclude(finding, ["it was noticed after the last batch: nothing could be run once more"])
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Let go of what is kept."""
         self._let_go()
-
-    # Noticing.
 
     def _is_time(self, batch: int, has_stepped: bool) -> bool:
         """Say whether to look at the weights, which waits for a device: within an accumulation only in need."""
@@ -229,46 +234,15 @@ class FindNaN(Callback):
             return True
         return batch + 1 == self.run.params.get("steps")
 
-    def _look_at_losses(self, logs: Logs) -> str:
-        values: Any = logs.batch
-        for name, value in dict.items(values):  # as they are: nothing is fetched
-            is_watched = self._watched.get(name)
-            if is_watched is None:
-                is_watched = self._watched[name] = any(fnmatchcase(name, pattern) for pattern in self.losses)
-            if not is_watched:
-                continue
-            if type(value) is DeviceValue:
-                self._add(name, value)
-            elif not is_finite(value):
-                return f"{name!r} is {value}"
-        return ""
+    def _look_at_unused_gradients(self) -> None:
+        """Wait while gradients are not finite, and no optimizer has used them: a gradient scaler throws them away.
 
-    def _add(self, name: str, value: DeviceValue) -> None:
-        """Add up a value where it is: the sum is finite as long as all are."""
-        total = self._sums.get(name)
-        array = value.array if total is None else value.library.add(total.array, value.array, 1.0)
-        self._sums[name] = DeviceValue(value.library, array)
-
-    def _look_at_weights(self) -> str:
-        """Return what is not finite, in words; waits for a device."""
-        sums, self._sums = self._sums, {}
-        for name, total in zip(sums, fetch_together(list(sums.values())), strict=True):
-            if not is_finite(total):
-                return f"{name!r} was not finite in one of the last {self._count} batches"
-        return self._look_at("weights", "weights") or self._look_at("optimizer", "the optimizer's state")
-
-    def _look_at_gradients(self) -> str:
-        return self._look_at("gradients", "gradients")
-
-    def _look_at(self, what: str, words: str) -> str:
-        try:
-            names = self.run.view.not_finite(what)
-        except AbsentError:
-            return ""
-        if not names:
-            return ""
-        rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return f"{words} are not finite: {', '.join(names[:3])}{rest}"
+        Where that does not end, nothing is learned any more.
+        """
+        found, past = self._notice.in_gradients(self.run), self._past
+        self._is_waiting = bool(found) and (past is None or past.batches_bytes < 2 * self.limit_bytes)
+        if found and self._count >= max(2 * self.steps_back, SKIPPED):
+            self._noticed = found
 
     # Finding.
 
@@ -276,43 +250,22 @@ class FindNaN(Callback):
         """Have the host run the batches once more, or say what there is to say without."""
         run, past = self.run, self._past
         if not self._reason and past is not None and run.outcome is None:
-            run.replay = Search(run, past, self._is_watched, self._take)
+            run.replay = Search(run, past, self._notice.is_watched, self._take)
             return
-        finding = Finding(None, None, self._noticed, run.step)
-        finding.epoch, finding.batch, finding.step = run.epoch, run.batch, run.step_at_batch_begin
-        finding.data = past.batches[-1].data if past is not None else run.data
-        self._conclude(finding, self._reason or "the training was being closed")
-
-    def _is_watched(self, name: str) -> bool:
-        return self._watched.get(name, False)
+        data = past.batches[-1].data if past is not None else run.data
+        kept = Kept(run.epoch or 0, run.batch or 0, run.step_at_batch_begin, data, None)
+        finding = Finding(origin_in_batch(run), kept, self._noticed, run.step)
+        self._conclude(finding, [self._reason or "the training was being closed: nothing could be run once more"])
 
     def _take(self, search: Search) -> None:
         """Take what a search has found."""
         finding = Finding(search.origin, search.kept, self._noticed, self.run.step)
         finding.is_exact = search.differing is None if search.compared else None
-        reason = ""
-        if search.origin is None:
-            count = len(search.batches)
-            if search.kept is None:
-                reason = f"the last {count} batches were run once more from before them, and all stayed finite"
-            else:
-                reason = f"batch {search.kept.batch} was run once more, and the numbers were finite in all operations"
-        if search.differing is not None:
-            finding.notes.append(
-                f"run once more, batch {search.differing.batch} came out different: the loop's body may count batches "
-                f"itself (use loop.run.batch), or compute in no fixed order"
-            )
-        if search.other_steps:
-            finding.notes.append(
-                "run once more, the optimizer stepped in other batches than the first time: let the body ask "
-                "loop.run.batch whether to step, instead of counting itself"
-            )
-        self._conclude(finding, reason, can_restore=search.kept is not None and finding.phase != "weights")
+        self._conclude(finding, search.notes(), can_restore=search.kept is not None and finding.phase != "weights")
 
-    def _conclude(self, finding: Finding, reason: str, can_restore: bool = False) -> None:
+    def _conclude(self, finding: Finding, notes: list[str], can_restore: bool = False) -> None:
         """Keep and tell a finding, and go on or stop."""
-        if reason:
-            finding.notes.append(reason)
+        finding.notes += notes
         self.findings.append(finding)
         self._let_go()
         run = self.run

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from onlooker.core.origin import Kept
 
+from .notice import is_finite
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +36,7 @@ class Search:
         kept: the batch in which it began, or None.
         compared: how many batches had values to compare.
         differing: the batch that came out different from the first time, or None.
+        error: what went wrong in the search itself, or None.
         other_steps: whether an optimizer stepped in other batches than the first time.
     """
 
@@ -47,6 +50,7 @@ class Search:
         self._trace: Trace | None = None
         self._has_traced = False
         self.origin: Origin | None = None
+        self.error: Exception | None = None
         self.compared = 0
         self.differing: Kept | None = None
         self.other_steps = False
@@ -54,10 +58,17 @@ class Search:
     @property
     def kept(self) -> Kept | None:
         """The batch in which it began."""
-        return None if self._sick is None else self.batches[self._sick]
+        return None if self._sick is None or self.error is not None else self.batches[self._sick]
 
     def next_batch(self) -> Kept | None:
-        """Set the training up for the next batch; None when the search is over."""
+        """Set the training up for the next batch; None when the search is over, or has failed."""
+        try:
+            return self._next() if self.error is None else None
+        except Exception as error:  # a search must not end a training that would not have ended
+            self.error = error
+            return None
+
+    def _next(self) -> Kept | None:
         state = self._past.state
         if self._sick is not None:
             if self._has_traced:
@@ -82,6 +93,12 @@ class Search:
 
     def end_batch(self, logs: Logs, has_stepped: bool) -> None:
         """Look at what the batch has come to."""
+        try:
+            self._end(logs, has_stepped)
+        except Exception as error:
+            self.error = error
+
+    def _end(self, logs: Logs, has_stepped: bool) -> None:
         if self._trace is not None:
             self._end_trace()
             return
@@ -99,10 +116,32 @@ class Search:
         if self._sick is None and self._candidate is not None and self._index + 1 == len(self.batches):
             self._sick = self._candidate
 
+    def notes(self) -> list[str]:
+        """Return in words why nothing was found, and what was not as it was the first time."""
+        said = []
+        if self.error is not None:
+            said.append(f"running batches once more failed: {self.error!r}")
+        elif self.kept is None:
+            count = len(self.batches)
+            said.append(f"the last {count} batches were run once more from before them, and all stayed finite")
+        elif self.origin is None:
+            said.append(f"batch {self.kept.batch} was run once more, and the numbers were finite in all operations")
+        if self.differing is not None:
+            said.append(
+                f"run once more, batch {self.differing.batch} came out different: the loop's body may count batches "
+                f"itself (use loop.run.batch), or compute in no fixed order"
+            )
+        if self.other_steps:
+            said.append(
+                "run once more, the optimizer stepped in other batches than the first time: let the body ask "
+                "loop.run.batch whether to step, instead of counting itself"
+            )
+        return said
+
     def close(self) -> None:
         """Take away what watches, put the state back, and hand over what was found."""
         self._end_trace()
-        if self._sick is not None:
+        if self._sick is not None or self.error is not None:
             self._past.state.restore()
         self._now.restore()
         self._done(self)
@@ -125,11 +164,6 @@ class Search:
             self.compared += 1
             if self.differing is None and not _is_same(kept.logs, own):
                 self.differing = kept
-
-
-def is_finite(value: Any) -> bool:
-    """Say whether a logged value is finite; what is no number is."""
-    return not isinstance(value, int | float) or value - value == 0
 
 
 def _is_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

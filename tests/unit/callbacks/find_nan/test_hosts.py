@@ -1,0 +1,215 @@
+"""`FindNaN` in `Trainer`, which runs batches once more too, and in hosts that do not."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.callbacks.find_nan.trainings import SICK, Middle, Net, batches, is_finite, seed, state_of
+
+import onlooker as ol
+from onlooker.callbacks import FindNaN
+from onlooker.core.errors import AttachError
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is NaN:onlooker.OnlookerWarning")
+
+
+def fit(callbacks, spoil=None, epochs=2, count=9, **settings):
+    seed()
+    model = Net(spoil)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    trainer = ol.Trainer(model, loss=torch.nn.MSELoss(), optimizer=optimizer, **settings)
+    trainer.fit(batches(count), epochs=epochs, validation=batches(2), callbacks=callbacks)
+    return model, optimizer, trainer.history.history["loss"]
+
+
+@pytest.fixture
+def spoil(monkeypatch):
+    """Spoils the batch that is the same as batch 5 was, in its shape and numbers."""
+    marked = batches()[SICK][0]
+    monkeypatch.setattr(Middle, "is_on", True)
+
+    def make(function):
+        class Spoils:
+            def __call__(self, x):
+                return function(x) if self.is_now else x
+
+            def look(self, module, given):
+                self.is_now = torch.equal(given[0], marked)
+
+        return Spoils()
+
+    return make
+
+
+@pytest.fixture
+def train(spoil, monkeypatch):
+    def run(function, find_nan, **settings):
+        spoils = spoil(function)
+        enter = Net.forward
+        monkeypatch.setattr(Net, "forward", lambda self, x: (spoils.look(self, (x,)), enter(self, x))[1])
+        return fit([find_nan], spoils, **settings)
+
+    return run
+
+
+@pytest.mark.parametrize("settings", [{}, {"accumulate": 4}, {"accumulate": 4, "clip_norm": 1.0}], ids=str)
+@pytest.mark.parametrize("steps_back", [2, 50])
+def test_trainer(train, settings, steps_back):
+    find_nan = FindNaN(steps_back=steps_back)
+    model, *_ = train(lambda x: (x * 0).sqrt(), find_nan, **settings)
+    finding = find_nan.finding
+    assert (finding.phase, finding.module, finding.epoch, finding.batch) == ("backward", "middle", 0, SICK)
+    assert finding.operation.endswith("in the derivative of sqrt")
+    assert finding.is_exact
+    assert finding.notes == []
+    assert is_finite(model)
+    assert find_nan.run.outcome == "stopped"
+
+
+def test_trainer_at_an_epochs_end(train):
+    """Its last batch is stepped on, though the group is not full: so it is when it is run once more."""
+    find_nan = FindNaN()
+    train(lambda x: (x * 0).sqrt(), find_nan, accumulate=4, count=6)
+    assert (find_nan.finding.batch, find_nan.finding.is_exact, find_nan.finding.notes) == (SICK, True, [])
+
+
+def test_trainer_in_float16(train):
+    find_nan = FindNaN()
+    train(lambda x: (x.float().abs() + 1) * 1e6, find_nan, autocast=torch.float16)
+    finding = find_nan.finding
+    assert (finding.phase, finding.module, finding.operation) == ("forward", "last", "to_copy")
+    assert finding.is_exact
+
+
+def test_trainer_goes_on(train):
+    find_nan = FindNaN(then="restore", steps_back=4, at_most=9)
+    model, *_ = train(lambda x: x.abs().neg().log(), find_nan, epochs=3)
+    assert [(one.epoch, one.batch) for one in find_nan.findings] == [(0, SICK), (1, SICK), (2, SICK)]
+    assert find_nan.run.outcome == "completed"
+    assert is_finite(model)
+
+
+@pytest.mark.parametrize("settings", [{}, {"accumulate": 4}, {"autocast": torch.float16}], ids=str)
+def test_trainer_shows_nothing_of_it(settings):
+    ends = []
+    for callbacks in ([], [FindNaN(steps_back=3)]):
+        model, optimizer, losses = fit(callbacks, **settings)
+        ends.append([torch.tensor(losses), *state_of(model, optimizer)])
+    assert all(map(torch.equal, *ends))
+
+
+def test_other_callbacks_hear_nothing_and_their_logs_are_the_same(train):
+    """But for the values of the batch itself, which are no more finite than they were."""
+    calls = []
+    seen = ol.callbacks.Lambda(
+        on_train_batch_begin=lambda batch, logs: calls.append(("begin", batch)),
+        on_train_batch_end=lambda batch, logs: calls.append(("end", batch, logs.batch["loss"])),
+        on_test_begin=lambda logs: calls.append(("test",)),
+    )
+    find_nan = FindNaN()
+    seed()
+    model = Net(torch.log)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with ol.Loop(model, optimizer, callbacks=[find_nan, seen]) as course:
+        for _ in course.epochs(3):
+            for x, y in course.train(batches()):
+                Middle.is_on = course.run.batch == SICK
+                loss = (model(x) - y).square().mean()
+                Middle.is_on = False
+                for _ in course.test([1], prefix=f"within_{course.run.batch}"):
+                    course.log(loss=1.0)  # silent, where the batch is run once more
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                course.log(loss=loss)
+    begun = [call[1] for call in calls if call[0] == "begin"]
+    assert begun == list(range(SICK + 1))
+    assert [call[1] for call in calls if call[0] == "end"] == begun
+    assert len([call for call in calls if call[0] == "test"]) == len(begun)
+    assert find_nan.finding.is_exact
+    assert (course.run.step, course.run.epoch, course.run.batch) == (SICK + 1, 0, None)
+
+
+def test_a_body_that_raises_when_the_loss_is_nan():
+    """It has been left: nothing can be run once more, and that is said."""
+    find_nan = FindNaN()
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def train():
+        with ol.Loop(model, optimizer, callbacks=[find_nan]) as course:
+            for x, y in course.train(batches()):
+                loss = (model(x) - y).square().mean()
+                if course.run.batch == 3:
+                    loss = loss * math.nan
+                course.log(loss=loss)
+                if not torch.isfinite(loss):
+                    raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        train()
+    assert (find_nan.finding.phase, find_nan.finding.batch) == ("unknown", 3)
+    assert "the training was being closed" in str(find_nan.finding)
+    assert torch.equal(find_nan.finding.data[0], batches()[3][0])
+
+
+# Hosts that do not run a batch once more: what was seen is named, and why there is no more.
+
+
+def test_lightning():
+    lightning = pytest.importorskip("lightning")
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = torch.nn.Linear(4, 1)
+
+        def training_step(self, batch, index):
+            loss = (self.net(batch[0]) - batch[1]).square().mean()
+            return loss * math.nan if index == 3 else loss
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.01)
+
+    find_nan = FindNaN()
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    trainer = lightning.Trainer(
+        max_epochs=2, callbacks=[ol.for_lightning(find_nan)], enable_model_summary=False, **quiet
+    )
+    trainer.fit(Module(), torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*pairs()), batch_size=16))
+    finding = find_nan.finding
+    assert (finding.phase, finding.epoch, finding.batch) == ("unknown", 0, 3)
+    assert finding.noticed == "'loss' is nan"
+    assert "Lightning cannot run a batch once more: the step is Lightning's" in str(finding)
+    assert finding.data is not None
+    assert find_nan.run.outcome == "stopped"
+
+
+def pairs():
+    return [torch.cat(parts) for parts in zip(*batches(), strict=True)]
+
+
+def test_keras():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1, name="only")])
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    x[40, 0] = math.nan
+    find_nan = FindNaN(steps_back=1)
+    model.fit(x, x[:, 1:2], batch_size=16, epochs=2, verbose=0, shuffle=False, callbacks=[find_nan])
+    finding = find_nan.finding
+    assert (finding.phase, finding.batch) == ("data", 2)
+    assert finding.origin.inputs["the inputs"].nan == 1
+    assert "cannot run a batch once more" in str(finding)
+
+
+def test_to_go_on_is_refused_where_that_cannot_be():
+    import keras
+
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(AttachError, match="FindNaN needs 'replay'"):
+        model.fit(np.ones((4, 4)), np.ones((4, 1)), verbose=0, callbacks=[FindNaN(then="restore")])
