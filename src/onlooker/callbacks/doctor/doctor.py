@@ -109,6 +109,7 @@ class Doctor(Callback):
         self._is_due, self._ask = False, self._arm
         self._looking: Looking | None = None
         self._has_inside = False
+        self._what: list[str] = []  # what is looked at, by the Doctor or by an Inside
         self._seen: dict[str, Any] = {}
         self._seen_at = 0
         self._pictures: list[Picture] = []
@@ -135,9 +136,13 @@ class Doctor(Callback):
             rule.forget()
         run = self.run
         self._ask = Gate(self.every, run).wrap("on_train_batch_begin", self._arm)
-        self._has_inside = any(isinstance(other, Inside) for other in run.callbacks)
-        what = [] if self._has_inside else _available(run, (one for rule in self.rules for one in rule.reads))
-        self._looking = Looking(what, Choice()) if what else None
+        insides = [other for other in run.callbacks if isinstance(other, Inside)]
+        self._has_inside = bool(insides)
+        wanted = (
+            what for one in insides or self.rules for what in (one.what if isinstance(one, Inside) else one.reads)
+        )
+        self._what = _available(run, wanted)
+        self._looking = Looking(self._what, Choice()) if self._what and not insides else None
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Decide whether to look, and set up what that needs."""
@@ -168,7 +173,7 @@ class Doctor(Callback):
         elif not self._seen:
             return
         self._is_due = False
-        examination = Examination(run, self._seen_at, self._seen, self._logs)
+        examination = Examination(run, self._seen_at, self._seen, self._logs, self._what)
         self._logs.clear()
         self._seen = {}
         self._consult(lambda rule: rule.examine(examination))

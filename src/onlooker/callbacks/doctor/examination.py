@@ -13,7 +13,7 @@ from onlooker.core.logs import combine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from onlooker.core.run import Run
@@ -35,11 +35,17 @@ class Examination:
         updates: what the step has changed, by the name of the weight.
         activations: by the name of the module.
         activation_gradients: by the name of the module.
+        looked: which of them were looked at: those that are empty, and here, had nothing to look at.
         logged: the numbers that were logged for each batch since the last look, oldest first.
     """
 
     def __init__(
-        self, run: Run, step: int, summaries: Mapping[str, Summaries], logs: Sequence[Mapping[str, Any]] = ()
+        self,
+        run: Run,
+        step: int,
+        summaries: Mapping[str, Summaries],
+        logs: Sequence[Mapping[str, Any]] = (),
+        looked: Iterable[str] = (),
     ) -> None:
         self.run, self.step = run, step
         self.weights = summaries.get("weights", _NOTHING)
@@ -47,6 +53,7 @@ class Examination:
         self.updates = summaries.get("updates", _NOTHING)
         self.activations = summaries.get("activations", _NOTHING)
         self.activation_gradients = summaries.get("activation_gradients", _NOTHING)
+        self.looked = frozenset((*looked, *(what for what, found in summaries.items() if found)))
         self.logged = _numbers(logs)
         self._cache: dict[str, Any] = {}
 

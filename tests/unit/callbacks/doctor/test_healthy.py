@@ -102,6 +102,40 @@ def test_a_gan(tmp_path):
     assert not seen(train_gan(models, optimizers, epochs=20, more=[grid]))
 
 
+def test_a_critic_with_clipped_weights():
+    """Its biases' gradients are often exactly 0, as real samples and others cancel out."""
+    models = gan()
+    generator, critic = models.values()
+    optimizers = {name: torch.optim.RMSprop(model.parameters(), lr=5e-4) for name, model in models.items()}
+    doctor = ol.callbacks.Doctor(quiet=True)
+    doctor.on_error = "raise"
+    with ol.Loop(models, optimizers, callbacks=[doctor]) as loop:
+        for _ in loop.epochs(10):
+            for number, (real, _) in enumerate(loop.train(batches(*digits(), size=64))):
+                loss = critic(generator(torch.randn(len(real), 16)).detach()).mean() - critic(real.tanh()).mean()
+                optimizers["discriminator"].zero_grad()
+                loss.backward()
+                optimizers["discriminator"].step()
+                with torch.no_grad():
+                    for weight in critic.parameters():
+                        weight.clamp_(-0.05, 0.05)
+                loop.log(critic_loss=loss)
+                if number % 5 == 4:
+                    loss = -critic(generator(torch.randn(len(real), 16))).mean()
+                    optimizers["generator"].zero_grad()
+                    loss.backward()
+                    optimizers["generator"].step()
+                    loop.log(generator_loss=loss)
+    assert not seen(doctor)
+
+
+@pytest.mark.parametrize("what", [("weights", "updates"), ("activations",), ("gradients",)])
+def test_what_is_not_looked_at_is_no_reason_for_an_alert(what):
+    model, (data, _) = mlp(), split()
+    doctor = train(model, data, Adam(model.parameters()), epochs=3, more=[ol.callbacks.Inside(what)])
+    assert not seen(doctor)
+
+
 def test_a_gan_with_sgd():
     models = gan()
     optimizers = {name: SGD(model.parameters(), lr=0.02, momentum=0.5) for name, model in models.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from onlooker.callbacks.inside.choice import layer_of
+
 from ..examination import Examination
 from ..rule import Finding, Rule
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from onlooker.core.summary import Summary
 
 _LOOKS = 5
+_FEW = 4  # of fewer units the gradients may cancel out, as in the last layer of a critic
 
 
 class DeadUnits(Rule):
@@ -51,23 +54,21 @@ class DeadUnits(Rule):
 
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Take the shares of this look; judge by the smallest of the last ones."""
+        if not examination.gradients and not examination.activations:
+            return None
         found = []
-        for model, gradients in examination.by_model("gradients").items():
+        for model in examination.by_model("weights") or examination.by_model("gradients"):
             activations = examination.by_model("activations").get(model, {})
             outputs = _rectified(activations, examination.weights)
             if outputs:
                 found += self._judge(outputs, "the outputs", self.activation_share)
                 continue
-            vectors = {
-                name: one.zero_share
-                for name, one in gradients.items()
-                if one.shape and len(one.shape) == 1 and not _puts_out_nothing(name, activations)
-            }
-            dead = self._judge(vectors, "the units' gradients", self.share)
+            units = _unreached(examination.by_model("gradients").get(model, {}), activations)
+            dead = self._judge(units, "the units' gradients", self.share)
             wholly = [finding for finding in dead if finding.weight == 1]
-            if len(wholly) < len(vectors):  # else it is not for want of activity
+            if len(wholly) < len(units):  # else it is not for want of activity
                 found += [finding for finding in dead if finding not in wholly[:-1]]
-        return found if examination.gradients else None
+        return found
 
     def _judge(self, shares: dict[str, float], what: str, limit: float) -> list[Finding]:
         """Take the shares of zeros at this look; return what was above the limit at each of the last looks."""
@@ -82,10 +83,22 @@ class DeadUnits(Rule):
         return found
 
 
-def _puts_out_nothing(name: str, activations: Mapping[str, Summary]) -> bool:
-    """Say whether the layer of a weight puts out nothing but 0, in front of any ReLU: so it is not for want of that."""
-    one = activations.get(name.rpartition(".")[0])
-    return one is not None and one.zeros == one.count
+def _unreached(gradients: Mapping[str, Summary], activations: Mapping[str, Summary]) -> dict[str, float]:
+    """Return for weights with one number for each unit the share of those whose gradients are 0 in all of the layer.
+
+    A bias's gradient alone may cancel out: in a critic that sees as many real samples as others, for example.
+    """
+    least: dict[str, float] = {}
+    for name, one in gradients.items():
+        layer = layer_of(name)
+        least[layer] = min(least.get(layer, 1.0), one.zero_share)
+    found = {}
+    for name, one in gradients.items():
+        layer, own = layer_of(name), activations.get(layer_of(name))
+        is_for_units = one.shape is not None and len(one.shape) == 1 and one.count >= _FEW
+        if is_for_units and not (own is not None and own.zeros == own.count):  # else it is not for want of a ReLU
+            found[name] = least[layer]
+    return found
 
 
 def _rectified(activations: dict[str, Summary], weights: Mapping[str, Summary]) -> dict[str, float]:

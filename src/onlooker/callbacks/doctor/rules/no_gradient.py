@@ -28,7 +28,7 @@ class NoGradient(Rule):
 
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Judge by which gradients are exactly 0."""
-        if not examination.gradients and not examination.updates:
+        if "gradients" not in examination.looked:
             return None
         found = []
         parts = examination.by_model("gradients")

@@ -11,6 +11,8 @@ from ..rule import Finding, Rule
 class UnchangedWeights(Rule):
     """Finds weights that are, after many steps, what they were at the first look, while others have changed.
 
+    Where a gradient is there, but exactly 0, it leaves the matter to `no_gradient` and `dead_units`.
+
     Args:
         ignore: patterns on the names of weights that are frozen on purpose, for example `["backbone.*"]`.
         patience: after how many looks, all of them with steps in between, it speaks.
@@ -48,7 +50,9 @@ class UnchangedWeights(Rule):
             if before is now or before is None:
                 continue
             if before == now and one.nan == one.inf == 0:
-                same.append(name)
+                gradient = examination.gradients.get(name)
+                if gradient is None or gradient.squares:  # one that is 0 is another rule's matter
+                    same.append(name)
             else:
                 self.first[name] = None
         if len(same) == len(examination.weights):
@@ -63,10 +67,10 @@ def _reason(name: str, examination: Examination) -> tuple[str, dict[str, float],
     count = float(examination.weights[name].count)
     gradient = examination.gradients.get(name)
     if gradient is not None:
-        seen = (
-            "it has a gradient, but no step has changed it" if gradient.squares else "its gradient is 0 at every step"
-        )
-        return seen, {"gradient_norm": gradient.norm, "elements": count}, count
+        evidence = {"gradient_norm": gradient.norm, "elements": count}
+        return "it has a gradient, but no step has changed it", evidence, count
+    if "gradients" not in examination.looked:
+        return "no step has changed it", {"elements": count}, count
     if name in examination.updates:
         return "it is with the optimizer, but has no gradient, and no step has changed it", {"elements": count}, count
     return "no step has changed it, and no optimizer has it or it has no gradient", {"elements": count}, count
