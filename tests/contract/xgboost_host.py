@@ -10,7 +10,10 @@ from onlooker.hosts.declared.xgboost import XGBOOST
 
 
 class Subject:
-    """What is trained: parameters, and the booster once there is one."""
+    """What is trained: parameters, and the booster once there is one.
+
+    Callbacks see it as `seen`: `xgboost.train` of before 3.0 returns a copy.
+    """
 
     def __init__(self, number):
         self.parameters = {
@@ -23,7 +26,7 @@ class Subject:
             "nthread": 1,
             "seed": number,
         }
-        self.booster = None
+        self.booster = self.seen = None
         self.is_stopped = False
 
 
@@ -35,7 +38,7 @@ class Keeper(xgboost.callback.TrainingCallback):
         self._subject = subject
 
     def before_training(self, model):
-        self._subject.booster = model
+        self._subject.booster = self._subject.seen = model
         return model
 
     def before_iteration(self, model, epoch, evals_log):
@@ -62,10 +65,10 @@ class XGBoostHost(Row):
         return Subject(number)
 
     def model_of(self, subject):
-        return subject.booster
+        return subject.seen
 
     def state_of(self, subject):
-        return [] if subject.booster is None else [np.frombuffer(subject.booster.save_raw(), dtype="uint8")]
+        return [] if subject.booster is None else [np.frombuffer(subject.booster.save_raw("ubj"), dtype="uint8")]
 
     def trained_of(self, subject):
         margins = subject.booster.predict(xgboost.DMatrix(X), output_margin=True)

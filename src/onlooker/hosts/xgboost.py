@@ -199,6 +199,8 @@ class _Call:
         known: Mapping[str, Any] = {}
         if frame is not None and frame.f_back is not None and self.container is not None:
             known = frame.f_back.f_locals
+            if isinstance(self.container.callbacks, set):  # up to 3.0: they would be called in any order
+                self.container.callbacks = list(dict.fromkeys(known["callbacks"]))
         rounds, evaluated = known.get("num_boost_round"), known.get("evals") or ()
         self.rounds = None if rounds is None else int(rounds)
         self.data_sets: list[str] | None = [name for _, name in evaluated] if "evals" in known else None

@@ -10,7 +10,13 @@ import xgboost
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from tests.recorder import Recorder
-from xgboost.callback import EarlyStopping, LearningRateScheduler, TrainingCallback, TrainingCheckPoint
+from xgboost.callback import (
+    CallbackContainer,
+    EarlyStopping,
+    LearningRateScheduler,
+    TrainingCallback,
+    TrainingCheckPoint,
+)
 
 import onlooker as ol
 from onlooker.core.errors import AbsentError, AttachError, DataError, OnlookerWarning
@@ -320,6 +326,29 @@ def test_in_the_order_given():
         ("theirs", "after_training"),
         ("two", "on_train_end"),
     ]
+
+
+def test_in_the_order_given_where_xgboost_keeps_none(monkeypatch):
+    class Backwards(set):
+        """A set that comes in the order that was not given."""
+
+        def __iter__(self):
+            return iter(sorted(super().__iter__(), key=lambda one: getattr(one, "name", "ours")))
+
+    class OldContainer(CallbackContainer):
+        """As up to XGBoost 3.0."""
+
+        def __init__(self, callbacks, *given, **named):
+            super().__init__(callbacks, *given, **named)
+            self.callbacks = Backwards(callbacks)
+
+    monkeypatch.setattr("xgboost.training.CallbackContainer", OldContainer)
+    seen = Recorder()
+    booster, _ = train(Theirs("z", before_iteration=lambda epoch: epoch == 2), ol.for_xgboost(seen), Theirs("a"))
+    assert [event.index for event in seen.check().of("on_epoch_begin")] == [0, 1], (
+        "it is asked after the one that stops"
+    )
+    assert booster.num_boosted_rounds() == 2
 
 
 @pytest.mark.parametrize("is_first", [True, False])
