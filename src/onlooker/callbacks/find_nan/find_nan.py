@@ -74,16 +74,16 @@ class FindNaN(Callback):
     Example:
         >>> import torch, onlooker as ol
         >>> _ = torch.manual_seed(0)
-        >>> model = torch.nn.Linear(4, 1)
+        >>> model = torch.nn.Linear(4, 1, bias=False)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         >>> find_nan = ol.callbacks.FindNaN()
         >>> with ol.Loop(model, optimizer, callbacks=[find_nan]) as loop:
         ...     for x in loop.train([torch.ones(8, 4), torch.zeros(8, 4)]):
-        ...         loss = (model(x) - model.bias).sum(1).sqrt().mean().nan_to_num(0.0)
+        ...         loss = model(x).square().log().mean()
         ...         optimizer.zero_grad(); loss.backward(); optimizer.step()
         ...         loop.log(loss=loss)
         >>> find_nan.finding.phase, find_nan.finding.batch, find_nan.finding.operation
-        ('backward', 1, 'div, in the derivative of sqrt')
+        ('forward', 1, 'log')
     """
 
     on_error = "warn"
