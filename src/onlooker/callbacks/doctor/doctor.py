@@ -176,7 +176,7 @@ class Doctor(Callback):
         examination = Examination(run, self._seen_at, self._seen, self._logs, self._what)
         self._logs.clear()
         self._seen = {}
-        self._consult(lambda rule: rule.examine(examination))
+        self._consult(lambda rule: rule.examine(examination), examination.step)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Ask the rules that judge whole epochs; an epoch that was cut off is none."""
@@ -227,8 +227,8 @@ class Doctor(Callback):
         for picture in pictures:
             self._consult(lambda rule, picture=picture: rule.see(picture))  # type: ignore[misc]
 
-    def _consult(self, ask: Callable[[Rule], list[Finding] | None]) -> None:
-        """Ask every rule; one that fails does not keep the others from speaking."""
+    def _consult(self, ask: Callable[[Rule], list[Finding] | None], step: int | None = None) -> None:
+        """Ask every rule about a step; one that fails does not keep the others from speaking."""
         error: Exception | None = None
         for rule in self.rules:
             try:
@@ -237,7 +237,7 @@ class Doctor(Callback):
                     is_held = bool(findings) and self._is_explained(rule)
                     due = rule.spells.note(findings, rule.patience, rule.recovery, is_held)
                     if due:
-                        self._speak(rule, due)
+                        self._speak(rule, due, step)
             except Exception as own:
                 error = error or own
         if error is not None:
@@ -246,7 +246,7 @@ class Doctor(Callback):
     def _is_explained(self, rule: Rule) -> bool:
         return any(other.name in rule.explained_by and not other.spells.is_quiet for other in self.rules)
 
-    def _speak(self, rule: Rule, findings: list[Finding]) -> None:
+    def _speak(self, rule: Rule, findings: list[Finding], step: int | None) -> None:
         worst = max(findings, key=lambda finding: finding.weight)
         others = [finding.where for finding in findings if finding is not worst]
         seen = worst.seen
@@ -260,7 +260,7 @@ class Doctor(Callback):
             evidence=worst.evidence,
             why=rule.why,
             advice=rule.advice,
-            step=self.run.step,
+            step=step,
         )
         self.alerts.append(alert)
         self.run.record(alert)

@@ -60,7 +60,7 @@ def test_it_looks_at_the_first_step_and_at_every_tenth():
 
 @pytest.mark.parametrize("is_before", [True, False])
 def test_with_inside_it_reads_what_that_has_seen(is_before):
-    rule, doctor = Looks(), None
+    rule = Looks([1])
     doctor, inside = Doctor([rule], quiet=True), ol.callbacks.Inside(("weights", "updates"), every=ol.every(steps=4))
     model = mlp(8)
     doctor.on_error = "raise"
@@ -73,6 +73,7 @@ def test_with_inside_it_reads_what_that_has_seen(is_before):
                 loop.run.callbacks[0].model.zero_grad()
                 loss.backward()
                 loop.run.view.optimizers[""].step()
+    assert [alert.step for alert in doctor.alerts] == [4]  # that of the look
     assert rule.steps == [4, 12, 20]  # due at 1, 10 and 20, seen at every fourth
     assert all(what == {"weights", "updates"} for what in rule.whats)
     assert doctor._looking is None
