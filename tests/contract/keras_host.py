@@ -7,6 +7,7 @@ from tests.contract.row import Row
 
 from onlooker.hosts.declared.keras import _BY_BACKEND, on_backend
 from onlooker.hosts.keras import resume as resume_keras
+from onlooker.views.keras_random import set_global_generator
 
 
 class Epochs(keras.utils.PyDataset):
@@ -113,8 +114,14 @@ class KerasHost(Row):
         model.stop_training = False
         model._jax_state = None
         model._jax_state_synced = True
-        keras.utils.set_random_seed(3)
+        seed_keras(3)
         return model
+
+
+def seed_keras(seed):
+    """Seed all that Keras draws from; its own function once left the global generator out."""
+    keras.utils.set_random_seed(seed)
+    set_global_generator(None)  # it is made anew when it is first needed
 
 
 def _variables(model):
