@@ -58,6 +58,9 @@ def why(name: str, derivative_of: str, given: Mapping[str, Summary], out: Mappin
         out: what came out.
         dtype: of what came out.
     """
+    has_nan = any(one.nan for one in out.values())
+    if has_nan and any(one.inf for one in given.values()):
+        return _of_infinities(name)
     for known, words in _DERIVATIVES.items():
         if derivative_of == known:
             return words
@@ -65,26 +68,23 @@ def why(name: str, derivative_of: str, given: Mapping[str, Summary], out: Mappin
     if not inputs:
         return ""
     first, last = inputs[0], inputs[-1]
-    has_nan = any(one.nan for one in out.values())
     if any(one.count == 0 for one in inputs):
         return "there are no elements to take it over"
-    if any(one.inf for one in inputs) and has_nan:
-        return _of_infinities(name)
     if name in _LOGARITHMS:
         return f"the logarithm of {'a negative number' if has_nan else '0'}; clamp its input, or use log_softmax"
     if name in ("sqrt", "rsqrt") and first.min < 0:
         return "the root of a negative number; rounding may make a variance negative: clamp it"
-    if name in ("div", "reciprocal", "rsqrt", "true_divide") and last.zeros:
-        return (
-            f"{'0 divided by 0' if has_nan and first.zeros else 'a division by 0'}; add a small number to the divisor"
-        )
+    if name in ("div", "reciprocal", "rsqrt", "true_divide", "addcdiv") and last.zeros:
+        divided = inputs[-2] if name == "addcdiv" else first
+        what = "0 divided by 0" if has_nan and divided.zeros else "a division by 0"
+        return f"{what}; add a small number to the divisor"
     if name in ("exp", "exp2", "expm1", "sinh", "cosh", "softplus"):
         return f"exp overflows {_named(dtype)}; subtract the maximum first, as softmax and logsumexp do"
     if name in ("to_copy", "copy") and out:
         return f"numbers beyond what {_named(dtype)} can hold ({_largest(dtype):.3g}); use bfloat16, or scale them"
     if name in ("var", "std", "var_mean", "std_mean") and has_nan:
         return "the spread of one element is undefined; use correction=0, or larger batches"
-    if name in _PRODUCTS or name in ("mul", "add", "sub", "sum", "pow", "square", "mean", "cumsum", "prod"):
+    if name in _PRODUCTS or name in ("mul", "add", "sub", "sum", "pow", "square", "mean", "cumsum", "prod", "addcmul"):
         return f"the result is beyond what {_named(dtype)} can hold ({_largest(dtype):.3g})"
     return ""
 

@@ -6,8 +6,10 @@ Owns what is asked of the device: one number for all tensors of one device.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 
 def is_float(tensor: object) -> bool:
@@ -20,6 +22,16 @@ def is_float(tensor: object) -> bool:
     )
 
 
+def floats(tree: Any) -> list[torch.Tensor]:
+    """Return the tensors that can hold NaN in any tuples, lists and dicts; of sparse ones their values."""
+    found = [one._values() if _is_sparse(one) else one for one in tree_leaves(tree)]
+    return [one for one in found if is_float(one)]
+
+
+def _is_sparse(one: object) -> bool:
+    return isinstance(one, torch.Tensor) and one.layout is torch.sparse_coo
+
+
 @torch.no_grad()
 def is_finite(tensor: torch.Tensor) -> bool:
     """Say whether all elements are finite. Waits for the device."""
@@ -29,10 +41,10 @@ def is_finite(tensor: torch.Tensor) -> bool:
 @torch.no_grad()
 def not_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
     """Return the names of those tensors that are not finite. All that is well costs one transfer for each device."""
-    floats = {name: one.detach() for name, one in tensors.items() if is_float(one) and one.numel()}
-    if not any(_is_suspect(group) for group in _by_device(floats.values())):
+    found = {name: one.detach() for name, whole in tensors.items() for one in floats(whole) if one.numel()}
+    if not any(_is_suspect(group) for group in _by_device(found.values())):
         return []
-    return [name for name, one in floats.items() if not is_finite(one)]
+    return [name for name, one in found.items() if not is_finite(one)]
 
 
 def _by_device(tensors: Iterable[torch.Tensor]) -> list[list[torch.Tensor]]:

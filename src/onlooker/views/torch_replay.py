@@ -52,7 +52,7 @@ class TorchReplay(ModelView):
             return not_finite(self.gradients())
         names = {id(parameter): name for name, parameter in self._parameters()}
         states = {
-            f"{names.get(id(parameter), 'weight')}, {slot}": value
+            f"{slot} of {names.get(id(parameter), 'a weight')}": value
             for optimizer in self.optimizers.values()
             for parameter, slots in optimizer.state.items()
             for slot, value in slots.items()

@@ -22,12 +22,13 @@ from onlooker.core.origin import Origin
 from onlooker.core.summary import Summary
 
 from .torch_blame import node_name, operation_name, why
-from .torch_finite import is_finite, is_float
+from .torch_finite import floats, is_finite, is_float
 from .torch_lines import forward_line, present_line
 from .torch_whereabouts import Whereabouts, summaries
 
 _MADE_OF_NOTHING = ("empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "empty_permuted")
 _READS = ("local_scalar_dense",)
+_OVERWRITING = ("copy", "fill", "zero", "normal", "uniform", "bernoulli", "exponential", "random", "set")
 
 
 class TorchTrace(TorchDispatchMode):
@@ -59,7 +60,7 @@ class TorchTrace(TorchDispatchMode):
         self._deliberate: set[int] = set()  # the identities of origins that somebody wants: infinities of a mask
         self._symptoms: list[tuple[int, Origin]] = []
         self._data_origin: Origin | None = None
-        self._in_optimizer = False
+        self._in_optimizer = self._has_closure = False
         self._before: dict[str, dict[str, Summary]] = {}
         self._undo: list[Callable[[], None]] = []
         self._look_at_data(data)
@@ -100,25 +101,26 @@ class TorchTrace(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:
         named = named or {}
         name = operation_name(function)
-        inputs = [one for one in tree_leaves((given, named)) if is_float(one)]
+        written = _written(function, given, named)
+        inputs = floats((given, named))
+        if name in _OVERWRITING:  # what was in there before is read by nobody
+            inputs = [one for one in inputs if not any(one is other for other in written)]
         sick = [one for one in inputs if not is_finite(one)]
         if sick and (name in _READS or (name == "ones_like" and sick[0].numel() == 1)):
             self._symptom(4 if name in _READS else 0, sick)  # a loss is where a backward pass begins
-        is_mutable = function._schema.is_mutable
-        before = [one.detach().clone() for one in inputs] if is_mutable else inputs
+        before = [one.detach().clone() for one in inputs] if written else inputs
         result = function(*given, **named)
         if name in _MADE_OF_NOTHING or name in _READS:
             return result
-        outputs = [one for one in tree_leaves(result) if is_float(one)]
-        if is_mutable:
-            outputs += inputs
+        places = {(_key(one)[0], one.shape) for one in written}
+        outputs = written + [one for one in floats(result) if (_key(one)[0], one.shape) not in places]
         bad = [one for one in outputs if not is_finite(one)]
         if bad:
             origin = self._inherited(sick, bad, name, before) if sick else None
             if origin is None:
-                origin = self._new(name, before, bad, (given, named))
+                origin = self._new(name, *_of_first(function, before, outputs, bad), (given, named))
             for one in bad:
-                if not (is_mutable and any(one is other for other in sick)):
+                if not any(one is other for other in sick):
                     self._tag(one, origin)
         return result
 
@@ -139,7 +141,8 @@ class TorchTrace(TorchDispatchMode):
 
     def _new(self, name: str, inputs: list[torch.Tensor], bad: list[torch.Tensor], given: Any) -> Origin:
         node = torch._C._current_autograd_node()
-        phase = "optimizer" if self._in_optimizer else "forward" if node is None else "backward"
+        is_optimizers = self._in_optimizer and not (self._has_closure and torch.is_grad_enabled())
+        phase = "backward" if node is not None else "optimizer" if is_optimizers else "forward"
         of = "" if node is None else node_name(node)
         origin = Origin(phase, operation=f"{name}, in the derivative of {of}" if of else name)
         origin.inputs, origin.outputs = summaries(_numbered(inputs)), summaries(_numbered(bad, "output"))
@@ -148,7 +151,7 @@ class TorchTrace(TorchDispatchMode):
         if node is not None:
             origin.module = self._whereabouts.module_of(node)
             origin.line = forward_line(node) or origin.line
-        elif not self._in_optimizer:
+        elif not is_optimizers:
             self._whereabouts.describe(origin)
         scalars = [one for one in tree_leaves(given) if isinstance(one, float)]
         if any(not math.isfinite(one) for one in scalars) or (not inputs and name == "lift_fresh"):
@@ -216,34 +219,34 @@ class TorchTrace(TorchDispatchMode):
         if id(origin) not in self._deliberate:
             self._symptoms.append((order, origin))
 
-    def _look_at_result(self, tensor: torch.Tensor | None, order: int, parameter: str = "") -> None:
-        if tensor is not None and is_float(tensor) and not is_finite(tensor):
+    def _look_at_result(self, result: Any, order: int, parameter: str = "", what: str = "", rate: float = 0.0) -> None:
+        for tensor in floats(result):
+            if is_finite(tensor):
+                continue
             origin = self._origin_of(tensor)
             if parameter and origin.phase == "optimizer" and not origin.parameter:
-                origin.parameter = parameter
-                origin.parameters = {**self._before.get(parameter, {}), "weight after": summaries({"": tensor})[""]}
+                origin.parameter, origin.numbers["learning_rate"] = parameter, rate
+                origin.parameters = {**self._before.get(parameter, {}), **summaries({f"{what} after": tensor})}
             self._symptom(order, [tensor])
 
-    def _is_stepping(self, optimizer: Any, *_: Any) -> None:
+    def _is_stepping(self, optimizer: Any, given: Any, named: Any) -> None:
+        self._has_closure = any(callable(one) for one in (*given[1:], *named.values()))
         self._before = {}
         for name, one in self._of(optimizer):
             self._look_at_result(one.grad, 1)
             tensors = {"weight before": one.detach(), "gradient": one.grad}
             for slot, value in optimizer.state.get(one, {}).items():
                 tensors[f"{slot} before"] = value
-            self._before[name] = summaries({what: value for what, value in tensors.items() if is_float(value)})
+            self._before[name] = summaries({what: part for what, whole in tensors.items() for part in floats(whole)})
         self._in_optimizer = True
 
     def _has_stepped(self, optimizer: Any, *_: Any) -> None:
         self._in_optimizer = False
         rates = {id(one): float(group["lr"]) for group in optimizer.param_groups for one in group["params"]}
         for name, one in self._of(optimizer):
-            self._look_at_result(one.detach(), 1, name)
-            for value in optimizer.state.get(one, {}).values():
-                self._look_at_result(value if isinstance(value, torch.Tensor) else None, 3, name)
-            known = self._origins.get(_key(one)[0])
-            if known is not None and known[0].parameter == name:
-                known[0].numbers.setdefault("learning_rate", rates[id(one)])
+            self._look_at_result(one.detach(), 1, name, "weight", rates[id(one)])
+            for slot, value in optimizer.state.get(one, {}).items():
+                self._look_at_result(value, 3, name, slot, rates[id(one)])
 
     def _of(self, optimizer: Any) -> list[tuple[str, torch.nn.Parameter]]:
         own = {id(one) for group in optimizer.param_groups for one in group["params"]}
@@ -255,6 +258,26 @@ def _numbered(tensors: list[torch.Tensor], word: str = "input", most: int = 8) -
     if len(tensors) == 1:
         return {word: tensors[0]}
     return {f"{word} {number}": one for number, one in enumerate(tensors[:most])}
+
+
+def _written(function: Any, given: Any, named: Any) -> list[torch.Tensor]:
+    """Return the tensors of floats that an operation writes to."""
+    if not function._schema.is_mutable:
+        return []
+    found = []
+    for position, argument in enumerate(function._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            found.append(given[position] if position < len(given) else named.get(argument.name))
+    return floats(found)
+
+
+def _of_first(function: Any, inputs: Any, outputs: Any, bad: list[torch.Tensor]) -> tuple[Any, Any]:
+    """Return what went in and came out, of an operation over many tensors that of the first that is not finite."""
+    count = len(outputs)
+    if not str(function).startswith("aten._foreach_") or count < 2:
+        return inputs, bad
+    place = next(number for number, one in enumerate(outputs) if one is bad[0])
+    return (inputs[place::count] if len(inputs) % count == 0 else inputs), bad[:1]
 
 
 def _key(tensor: torch.Tensor) -> tuple[int, Any]:

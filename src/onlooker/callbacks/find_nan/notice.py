@@ -67,7 +67,7 @@ class Notice:
 
     def in_gradients(self, run: Run) -> str:
         """Look at gradients that no optimizer has used; waits for a device."""
-        return _look(run, "gradients", "gradients, by which no optimizer steps,")
+        return _look(run, "gradients", "gradients, by which no optimizer steps")
 
 
 def _look(run: Run, what: str, words: str) -> str:
@@ -78,7 +78,7 @@ def _look(run: Run, what: str, words: str) -> str:
     if not names:
         return ""
     rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{words} are not finite: {', '.join(names[:3])}{rest}"
+    return f"NaN or infinities in {words}: {', '.join(names[:3])}{rest}"
 
 
 def is_finite(value: Any) -> bool:

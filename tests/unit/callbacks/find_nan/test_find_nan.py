@@ -17,6 +17,7 @@ from tests.unit.callbacks.find_nan.trainings import (
     state_of,
 )
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import onlooker as ol
 from onlooker.callbacks import FindNaN
@@ -269,6 +270,92 @@ def test_numpy_within_a_module():
         warnings.simplefilter("ignore", RuntimeWarning)
         finding = find(spoil=spoil)
     assert (finding.phase, finding.module, finding.batch) == ("forward", "middle", SICK)
+
+
+def train(model, make_optimizer, loss, data=None):
+    """Train with a loss that is told which batch is to be sick, where the optimizer is given a closure, too."""
+    find_nan = FindNaN(steps_back=4)
+    optimizer = make_optimizer(model.parameters())
+    with ol.Loop(model, optimizer, callbacks=[find_nan]) as course:
+        for x in course.train([x for x, _ in batches()] if data is None else data):
+
+            def closure(x=x):
+                optimizer.zero_grad()
+                value = loss(model, x, course.run.batch == SICK)
+                value.backward()
+                course.log(loss=value)
+                return value
+
+            if isinstance(optimizer, torch.optim.LBFGS):
+                optimizer.step(closure)
+            else:
+                closure()
+                optimizer.step()
+    return find_nan.finding
+
+
+def root_of_zero(model, x, is_sick):
+    value = model(x)
+    return (value * (0 if is_sick else 1)).square().sum(1).sqrt().mean()
+
+
+def test_within_a_closure():
+    finding = train(nn.Linear(4, 2), lambda own: torch.optim.LBFGS(own, max_iter=3), root_of_zero)
+    assert (finding.phase, finding.batch) == ("backward", SICK)
+    assert finding.line.endswith("in root_of_zero")
+
+
+def test_sparse_gradients():
+    data = [torch.randint(0, 9, (5,)) for _ in range(9)]
+    finding = train(nn.Embedding(9, 4, sparse=True), torch.optim.SparseAdam, root_of_zero, data)
+    assert (finding.phase, finding.batch) == ("backward", SICK)
+    assert finding.operation.endswith("in the derivative of sqrt")
+
+
+def test_what_is_computed_again_in_the_backward_pass():
+    class Again(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.own, self.head = nn.Linear(4, 8), nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.head(checkpoint(lambda given: torch.tanh(self.own(given)), x, use_reentrant=False))
+
+    finding = train(Again(), torch.optim.Adam, root_of_zero)
+    assert (finding.phase, finding.batch, finding.is_exact) == ("backward", SICK, True)
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_squares_that_overflow_in_the_optimizers_state(foreach):
+    """Loss and weights stay finite: such weights just stand still from then on."""
+
+    def loss(model, x, is_sick):
+        return model(x).square().mean() * (1e25 if is_sick else 1.0)
+
+    finding = train(nn.Linear(4, 2), lambda own: torch.optim.Adam(own, foreach=foreach), loss)
+    assert (finding.phase, finding.parameter, finding.batch) == ("optimizer", "weight", SICK)
+    assert finding.operation == "addcmul"
+    assert finding.origin.parameters["exp_avg_sq after"].inf > 0
+    assert finding.noticed.startswith("NaN or infinities in the optimizer's state: exp_avg_sq of weight")
+
+
+def test_what_was_in_memory_before_blames_nobody():
+    def loss(model, x, is_sick):
+        garbage = torch.full((16, 2), 1.0).mul_(math.nan).clone()
+        return garbage.copy_(model(x)).square().mean() + (torch.log(x * 0).sum() if is_sick else 0.0)
+
+    finding = train(nn.Linear(4, 2), torch.optim.Adam, loss)
+    assert (finding.phase, finding.operation, finding.batch) == ("forward", "log", SICK)
+
+
+def test_in_place():
+    class InPlace(Net):
+        def forward(self, x):
+            return super().forward(x) if not Middle.is_on else self.middle(self.first(x)).sum(1, keepdim=True)
+
+    finding = find(make_model=InPlace, spoil=lambda x: x.clone().mul_(0).log_())
+    assert (finding.module, finding.operation, list(finding.origin.outputs)) == ("middle", "log", ["output"])
+    assert finding.origin.inputs["input"].zeros == 128
 
 
 # Afterwards.
