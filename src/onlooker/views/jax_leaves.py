@@ -14,6 +14,14 @@ import numpy
 
 from onlooker.core.errors import DataError
 
+_WORDS = {
+    jax.tree_util.SequenceKey: "idx",
+    jax.tree_util.DictKey: "key",
+    jax.tree_util.GetAttrKey: "name",
+    jax.tree_util.FlattenedIndexKey: "key",
+}
+"""The kinds of steps in the path to a leaf, each with the attribute that tells it from the others."""
+
 _NUMBERS = {"bool": bool, "int": int, "float": float, "complex": complex}
 
 
@@ -57,8 +65,8 @@ def named_arrays(tree: Any, is_left_out: Any = lambda node: False) -> Iterator[t
 
 
 def name_of(path: Any) -> str:
-    """Return the name of a path in a tree."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")
+    """Return the name of a path in a tree, as `keystr(path, simple=True, separator=".")` does in newer versions."""
+    return ".".join(str(getattr(key, _WORDS[type(key)]) if type(key) in _WORDS else key) for key in path)
 
 
 def is_deleted(leaf: object) -> bool:
