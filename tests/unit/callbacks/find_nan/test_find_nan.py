@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from tests.unit.callbacks.find_nan.trainings import (
@@ -304,6 +305,12 @@ def test_within_a_closure():
     assert (finding.phase, finding.batch) == ("backward", SICK)
     assert finding.line.endswith("in root_of_zero")
 
+    def log_of_zero(model, x, is_sick):
+        return torch.log(model(x).square() * (0 if is_sick else 1)).mean()
+
+    finding = train(nn.Linear(4, 2), lambda own: torch.optim.LBFGS(own, max_iter=3), log_of_zero)
+    assert (finding.phase, finding.operation, finding.batch) == ("forward", "log", SICK)
+
 
 def test_sparse_gradients():
     data = [torch.randint(0, 9, (5,)) for _ in range(9)]
@@ -341,11 +348,22 @@ def test_squares_that_overflow_in_the_optimizers_state(foreach):
 
 def test_what_was_in_memory_before_blames_nobody():
     def loss(model, x, is_sick):
-        garbage = torch.full((16, 2), 1.0).mul_(math.nan).clone()
-        return garbage.copy_(model(x)).square().mean() + (torch.log(x * 0).sum() if is_sick else 0.0)
+        value = model(x)
+        garbage = torch.from_numpy(np.full((16, 2), math.nan, dtype="float32"))
+        return garbage.copy_(torch.log(value * 0) if is_sick else value).square().mean()
 
     finding = train(nn.Linear(4, 2), torch.optim.Adam, loss)
     assert (finding.phase, finding.operation, finding.batch) == ("forward", "log", SICK)
+
+
+def test_infinities_that_somebody_wants_are_no_origin():
+    """Here the loss is spoilt by what no operation of PyTorch's does."""
+    find_nan = FindNaN()
+    with ol.Loop(nn.Linear(4, 1), callbacks=[find_nan]) as course:
+        for x, _ in course.train(batches()):
+            best = min(torch.full((2,), math.inf).min().item(), float(x.sum()))
+            course.log(loss=best * (math.nan if course.run.batch == SICK else 1.0))
+    assert (find_nan.finding.phase, find_nan.finding.batch) == ("unknown", SICK)
 
 
 def test_in_place():
