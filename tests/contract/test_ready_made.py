@@ -16,6 +16,7 @@ from tests.contract.shapes import fit_calls
 import onlooker as ol
 from onlooker.core.declaration import ABSENT
 from onlooker.core.hooks import HOOKS
+from onlooker.hosts.declared.keras import on_backend
 
 NOISE = np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
 REAL = np.random.default_rng(2).normal(size=(12, 6)).astype("float32")
@@ -49,12 +50,25 @@ class LooksAround(ol.Callback):
         self.look(logs)
 
 
-def observers(draw, directory):
-    """Return all of them, and the text that the progress bar writes."""
+def observers(draw, directory, gives=lambda ability: True):
+    """Return all of them that a host can run, and the text that the progress bar writes.
+
+    Args:
+        draw: makes pictures of the model.
+        directory: where they go.
+        gives: says whether the host has an ability.
+    """
     text = io.StringIO()
     grid = ol.callbacks.ImageGrid(draw, directory, before_training=True)
     bar = ol.callbacks.Progress(stream=text, live=False)
-    return [bar, ol.callbacks.History(), grid, LooksAround(draw)], text
+    found = [bar, ol.callbacks.History(), grid, LooksAround(draw)]
+    if gives("on_train_batch_end"):
+        what = ["updates"] if gives("weights") else []
+        what += [ability for ability in ("weights", "gradients", "activations") if gives(ability)]
+        if what:
+            found.append(ol.callbacks.Inside(what))
+        found += [ol.callbacks.Doctor(quiet=True), ol.callbacks.FindNaN()]
+    return found, text
 
 
 def as_pictures(array):
@@ -63,7 +77,8 @@ def as_pictures(array):
 
 
 def check_that_they_worked(callbacks, text, draws=6):
-    _, history, grid, looks = callbacks
+    _, history, grid, looks, *inside = callbacks
+    assert all(one.latest for one in inside if isinstance(one, ol.callbacks.Inside)), "it has looked"
     assert "epoch 2/2" in text.getvalue()
     assert len(history.history["loss"]) == 2
     assert len(grid.drawings) == 3
@@ -91,7 +106,7 @@ def test_a_classifier(host, tmp_path):
         host.fit(subject, callbacks, epochs=2)
         return [*host.state_of(subject), host.draw(), np.array(random.random()), np.random.random(3)]
 
-    callbacks, text = observers(lambda model: as_pictures(host.use(model)), tmp_path)
+    callbacks, text = observers(lambda model: as_pictures(host.use(model)), tmp_path, host.gives)
     assert same(end(callbacks), end([]))
     check_that_they_worked(callbacks, text, draws=len(fit_calls(host)) / 3)
 
@@ -213,9 +228,11 @@ def keras_gan(callbacks=()):
 
 
 def test_a_gan_in_keras(tmp_path):
+    declared = on_backend(keras.backend.backend()).abilities
     callbacks, text = observers(
         lambda model: as_pictures(keras.ops.convert_to_numpy(model.generator(NOISE + np.random.rand(), training=True))),
         tmp_path,
+        lambda name: name not in declared or declared[name].level != ABSENT,
     )
     assert same(keras_gan(callbacks), plain(keras_gan))
     check_that_they_worked(callbacks, text)
