@@ -14,7 +14,7 @@ def test_every_public_name_can_be_had(name):
     assert name in dir(ol)
 
 
-@pytest.mark.parametrize("name", ol.callbacks.__all__)
+@pytest.mark.parametrize("name", [name for name in ol.callbacks.__all__ if name[0].isupper()])
 def test_every_ready_made_callback_is_one(name):
     assert issubclass(getattr(ol.callbacks, name), ol.Callback)
 

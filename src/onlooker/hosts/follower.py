@@ -53,9 +53,7 @@ class Follower:
     scopes: Scopes
     ledger: Ledger
 
-    def __init__(
-        self, callbacks: Iterable[Any], declaration: Declaration, agreement: Agreement | None = None
-    ) -> None:
+    def __init__(self, callbacks: Iterable[Any], declaration: Declaration, agreement: Agreement | None = None) -> None:
         self.callbacks = tuple(listed(callbacks))
         self.declaration = declaration
         for number, callback in enumerate(self.callbacks):

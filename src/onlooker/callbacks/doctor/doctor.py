@@ -81,7 +81,9 @@ class Doctor(Callback):
         ...     for epoch in loop.epochs(100):
         ...         for x in loop.train([torch.randn(8, 4)]):
         ...             loss = model(x).square().mean()
-        ...             optimizer.zero_grad(); loss.backward(); optimizer.step()
+        ...             optimizer.zero_grad()
+        ...             loss.backward()
+        ...             optimizer.step()
         ...             loop.log(loss=loss)
         >>> loop.run.outcome, doctor.alerts[-1].rule
         ('stopped', 'not_finite')

@@ -80,7 +80,9 @@ class FindNaN(Callback):
         >>> with ol.Loop(model, optimizer, callbacks=[find_nan]) as loop:
         ...     for x in loop.train([torch.ones(8, 4), torch.zeros(8, 4)]):
         ...         loss = model(x).square().log().mean()
-        ...         optimizer.zero_grad(); loss.backward(); optimizer.step()
+        ...         optimizer.zero_grad()
+        ...         loss.backward()
+        ...         optimizer.step()
         ...         loop.log(loss=loss)
         >>> find_nan.finding.phase, find_nan.finding.batch, find_nan.finding.operation
         ('forward', 1, 'log')

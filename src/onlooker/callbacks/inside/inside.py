@@ -71,7 +71,9 @@ class Inside(Callback):
         >>> with ol.Loop(model, optimizer, callbacks=[inside]) as loop:
         ...     for epoch in loop.epochs(1):
         ...         for x in loop.train([torch.randn(8, 4)] * 5):
-        ...             optimizer.zero_grad(); model(x).square().mean().backward(); optimizer.step()
+        ...             optimizer.zero_grad()
+        ...             model(x).square().mean().backward()
+        ...             optimizer.step()
         >>> inside.history("weight", "gradients").steps.tolist()
         [1, 2, 3, 4, 5]
         >>> inside.latest["updates"]["weight"].shape
