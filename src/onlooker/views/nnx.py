@@ -41,7 +41,7 @@ class NnxView(JaxView):
         self._has_trained = False
         self.has_moved = True
         for owner in (*self._modules.values(), *self.optimizers.values()):
-            if any(variable.ref for variable, _ in _variables(owner).values()):
+            if any(getattr(variable, "ref", False) for variable, _ in _variables(owner).values()):
                 raise TypeError("Onlooker does not know variables that hold references (ref=True); make them without")
 
     @property
