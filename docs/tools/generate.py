@@ -14,6 +14,7 @@ from .doctor_rules import make_doctor_page
 from .host_tables import make_host_page, make_readme_table
 from .keras_callbacks_page import make_page as make_keras_page
 from .timeline import draw_timeline
+from .versions import make_versions_page
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -35,6 +36,7 @@ FILES = {
     "docs/reference/api.md": make_api_page,
     "docs/reference/keras-callbacks.md": make_keras_page,
     "docs/benchmarks.md": make_benchmark_page,
+    "docs/reference/versions.md": make_versions_page,
     "docs/guide/doctor.md": make_doctor_page,
     "docs/pictures/timeline.svg": draw_timeline,
 }

@@ -108,7 +108,9 @@ class Summary:
         """The standard deviation, over all elements: the divisor is their number."""
         if not self.finite:
             return _NAN
-        return math.sqrt(max(self.squares / self.finite - self.mean**2, 0.0))
+        if math.isinf(self.squares):
+            return math.inf
+        return math.sqrt(max(self.squares / self.finite - self.mean * self.mean, 0.0))
 
     @property
     def norm(self) -> float:

@@ -126,3 +126,9 @@ def test_as_plain_data_and_back(array):
     assert back == summary
     assert back.shape == summary.shape
     assert summary != summarise(np.full(61, 3.0))
+
+
+def test_numbers_whose_squares_are_too_large():
+    summary = summarise(np.full(3, 1e200))
+    assert (summary.std, summary.norm) == (math.inf, math.inf)
+    assert "norm inf" in repr(summary)

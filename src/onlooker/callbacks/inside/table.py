@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -27,11 +28,19 @@ def layer_table(layers: Sequence[LayerLook], step: int | None, left_out: int = 0
         left_out: how many more there are.
     """
     caption = f"and {left_out} more layers" if left_out else None
-    table = Table(title=f"Inside, at step {step}", caption=caption, title_justify="left", caption_justify="left")
-    table.add_column("layer", overflow="fold")
+    table = Table(
+        title=f"Inside, at step {step}",
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    # In a narrow terminal the numbers are wrapped; which layer it is, and what stands out, stays.
+    table.add_column("layer", overflow="fold", min_width=8)
     for title in ("weights", "gradient norm", "update / weights", "outputs", "zeros"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("what stands out")
+        table.add_column(title, justify="right")
+    table.add_column("what stands out", min_width=11)
     for layer in layers:
         style = "bold red" if layer.weight >= 1e6 else "yellow" if layer.weight else ""
         table.add_row(
