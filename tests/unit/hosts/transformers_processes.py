@@ -13,7 +13,7 @@ import transformers
 
 import onlooker as ol
 
-FOLDER = Path(sys.argv[1])
+FOLDER = Path(sys.argv[1] if __name__ == "__main__" else "")  # only looked at when tests are gathered
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_test_end", "on_epoch_end")
 
 
