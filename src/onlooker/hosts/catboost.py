@@ -96,14 +96,11 @@ class CatBoostHost:
         follower.open("epoch", fit.first + info.iteration - 1)
         run.step = fit.first + info.iteration
         results = self._new_results(fit, info.metrics)
-        if results:
-            values, validation, others = self._names.sort(results, fit.is_higher_better, "learn")
-            follower.log({**values, **others})
-            if validation:
-                follower.open("test")
-                follower.log_means(validation)
-                follower.close("test")
-        follower.close("epoch")
+        if not results:
+            follower.close("epoch")
+            return
+        values, validation, others = self._names.sort(results, fit.is_higher_better, "learn")
+        follower.close_round({**values, **others}, validation)
 
     def _new_results(self, fit: _Fit, metrics: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
         """Return the values of this round, what is minimized first; with metric_period most rounds have none."""

@@ -150,6 +150,15 @@ class Follower:
             self.cut_off(error)
             raise
 
+    def close_round(self, values: Mapping[str, Any], validation: Mapping[str, Any]) -> None:
+        """Close an epoch that a trainer tells of as a whole, with its values; the validation's are a test within it."""
+        self.log(values)
+        if validation:
+            self.open("test")
+            self.log_means(validation)
+            self.close("test")
+        self.close("epoch")
+
     def begin_batch(self, scope: str, index: int, data: Any = None) -> None:
         """Open the scope of a batch, with what the loader gave for it."""
         scopes, run = self.scopes, self.run

@@ -159,12 +159,7 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]
             run.is_epoch_complete = True
             return
         values, validation = _values(self._names, evals_log, self._call.training)
-        follower.log(values)
-        if validation:
-            follower.open("test")
-            follower.log_means(validation)
-            follower.close("test")
-        follower.close("epoch")
+        follower.close_round(values, validation)
 
     def _failed(self, error: BaseException) -> None:
         """Close what is open, since something has been raised that is about to end the training."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from onlooker.core.declaration import Declaration, absent, emulated, native
 
-_NO_BATCHES = absent("a boosting round uses all the data at once: there are no batches, a round is an epoch")
-_NOT_ALONE = absent("CatBoost's predict takes no callbacks")
+from .rounds import round_abilities, round_hooks
+
 _CLOSED_MODEL = "CatBoost gives the model out only when the training is over"
 
 CATBOOST = Declaration(
@@ -14,28 +14,18 @@ CATBOOST = Declaration(
     package="catboost",
     tested="catboost 1.2.10",
     hooks={
+        **round_hooks("CatBoost"),
         "on_train_begin": emulated("comes when the first round is over: CatBoost calls nobody before"),
         "on_epoch_begin": emulated("comes when its round is over, before its other hooks: CatBoost calls once a round"),
-        "on_train_batch_begin": _NO_BATCHES,
-        "on_train_batch_end": _NO_BATCHES,
         "on_test_begin": emulated("comes once the round's metrics are there, and on_test_end right after it"),
         "on_test_end": emulated("right after on_test_begin: CatBoost tells only the metrics of a round that is over"),
-        "on_test_batch_begin": _NO_BATCHES,
-        "on_test_batch_end": _NO_BATCHES,
-        "on_predict_begin": _NOT_ALONE,
-        "on_predict_end": _NOT_ALONE,
-        "on_predict_batch_begin": _NOT_ALONE,
-        "on_predict_batch_end": _NOT_ALONE,
         "on_train_end": emulated("comes when the model is there, before fit returns; after an error, without a model"),
     },
     abilities={
+        **round_abilities("CatBoost"),
         "params": native("with init_model, epochs counts the rounds that are there already. steps is 1"),
         "logs": native("the metrics of the round; with metric_period=n only each n-th round, and the last, has any"),
-        "batch_logs": absent("there are no batches"),
-        "lazy_logs": native("CatBoost has them as numbers already: there is nothing to fetch"),
-        "inputs": absent("there are no batches"),
         "outputs": absent("there are no batches; model.predict gives them once the training is over"),
-        "step": native("boosting rounds"),
         "stop": emulated(
             "takes effect when a round is over, so one round always runs. CatBoost's own callbacks that stand after "
             "the adapter miss the last round, as always where one of them stops"
@@ -49,9 +39,6 @@ CATBOOST = Declaration(
         "learning_rate": absent("CatBoost tells the learning rate only when the training is over"),
         "set_learning_rate": absent("CatBoost's learning rate cannot be changed while it trains"),
         "weights": absent("trees are no weights, and " + _CLOSED_MODEL),
-        "gradients": absent("they are those of the predictions, and never leave CatBoost; a custom objective has them"),
-        "activations": absent("trees have no layers"),
-        "replay": absent("there are no batches, and trees do not become NaN"),
         "save": absent(_CLOSED_MODEL + "; in on_train_end self.model.save_model(path) writes it"),
         "state": absent("CatBoost's snapshots, by which it resumes, hold nothing of callbacks"),
         "observing": absent(_CLOSED_MODEL + ", so it cannot be used within a hook"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from onlooker.core.declaration import Declaration, absent, emulated, native
 
-_NO_BATCHES = absent("a boosting round uses all the data at once: there are no batches, a round is an epoch")
-_NOT_ALONE = absent("LightGBM's predict takes no callbacks")
+from .rounds import round_abilities, round_hooks
 
 LIGHTGBM = Declaration(
     name="LightGBM",
@@ -13,32 +12,22 @@ LIGHTGBM = Declaration(
     package="lightgbm",
     tested="lightgbm 4.7",
     hooks={
+        **round_hooks("LightGBM"),
         "on_train_begin": emulated("right before the first round: LightGBM tells nobody that a training begins"),
-        "on_train_batch_begin": _NO_BATCHES,
-        "on_train_batch_end": _NO_BATCHES,
         "on_test_begin": emulated(
             "comes once the round's metrics are there, and on_test_end right after it; never in evaluations of your own"
         ),
         "on_test_end": emulated("right after on_test_begin: LightGBM tells only the metrics of a round that is over"),
-        "on_test_batch_begin": _NO_BATCHES,
-        "on_test_batch_end": _NO_BATCHES,
-        "on_predict_begin": _NOT_ALONE,
-        "on_predict_end": _NOT_ALONE,
-        "on_predict_batch_begin": _NOT_ALONE,
-        "on_predict_batch_end": _NOT_ALONE,
         "on_train_end": emulated(
             "after all callbacks of the last round, whatever has ended it: the booster still has its data then, and "
             "best_iteration and best_score already have the values that LightGBM is about to set"
         ),
     },
     abilities={
+        **round_abilities("LightGBM"),
         "params": native("with init_model, epochs counts the rounds that are there already. steps is 1"),
         "logs": native("the metrics of the round, as LightGBM computes them over all the data after it"),
-        "batch_logs": absent("there are no batches"),
-        "lazy_logs": native("LightGBM has them as numbers already: there is nothing to fetch"),
-        "inputs": absent("there are no batches"),
         "outputs": absent("there are no batches; model.predict gives them for any data"),
-        "step": native("boosting rounds"),
         "stop": emulated(
             "LightGBM can be stopped only after a round: a stop from on_train_begin or on_epoch_begin still runs that "
             "one. Its own callbacks hear the round to its end, as if it were the last"
@@ -52,9 +41,6 @@ LIGHTGBM = Declaration(
             "for the rounds to come; it must be greater than 0, and lightgbm.reset_parameter sets its own each round"
         ),
         "weights": absent("trees are no weights; model.trees_to_dataframe() shows them"),
-        "gradients": absent("they are those of the predictions, and never leave LightGBM; a custom objective has them"),
-        "activations": absent("trees have no layers"),
-        "replay": absent("there are no batches, and trees do not become NaN"),
         "save": emulated(
             "by Booster.save_model; position and callbacks' states stand beside it in a file with '.run.json' added. "
             "While a booster trains, run.load takes newer rounds back, and refuses a file of another training"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from onlooker.core.declaration import Declaration, absent, emulated, native
 
-_NO_BATCHES = absent("a boosting round uses all the data at once: there are no batches, a round is an epoch")
-_NOT_ALONE = absent("XGBoost's predict takes no callbacks")
+from .rounds import round_abilities, round_hooks
 
 XGBOOST = Declaration(
     name="XGBoost",
@@ -13,31 +12,21 @@ XGBOOST = Declaration(
     package="xgboost",
     tested="xgboost 3.2",
     hooks={
+        **round_hooks("XGBoost"),
         "on_train_begin": native("as the first round begins, when XGBoost's own callbacks have prepared themselves"),
-        "on_train_batch_begin": _NO_BATCHES,
-        "on_train_batch_end": _NO_BATCHES,
         "on_test_begin": emulated(
             "comes once the round's metrics are there, and on_test_end right after it; never in evaluations of your own"
         ),
         "on_test_end": emulated("right after on_test_begin: XGBoost tells only the metrics of a round that is over"),
-        "on_test_batch_begin": _NO_BATCHES,
-        "on_test_batch_end": _NO_BATCHES,
-        "on_predict_begin": _NOT_ALONE,
-        "on_predict_end": _NOT_ALONE,
-        "on_predict_batch_begin": _NOT_ALONE,
-        "on_predict_batch_end": _NOT_ALONE,
     },
     abilities={
+        **round_abilities("XGBoost"),
         "params": emulated(
             "epochs is looked up in the variables of xgboost.train, which tells callbacks nothing of it; it counts the "
             "rounds of xgb_model too. steps is 1"
         ),
         "logs": native("the metrics of the round, as XGBoost computes them over all the data after it"),
-        "batch_logs": absent("there are no batches"),
-        "lazy_logs": native("XGBoost has them as numbers already: there is nothing to fetch"),
-        "inputs": absent("there are no batches"),
         "outputs": absent("there are no batches; model.predict gives them for any data"),
-        "step": native("boosting rounds"),
         "stop": native(
             "takes effect where the next round would begin: XGBoost's own callbacks hear the round before it to its end"
         ),
@@ -48,9 +37,6 @@ XGBOOST = Declaration(
         "learning_rate": native("each look takes about a millisecond"),
         "set_learning_rate": native("for the rounds to come"),
         "weights": absent("trees are no weights; model.trees_to_dataframe() and model.get_score() show them"),
-        "gradients": absent("they are those of the predictions, and never leave XGBoost; a custom objective has them"),
-        "activations": absent("trees have no layers"),
-        "replay": absent("there are no batches, and trees do not become NaN"),
         "save": native(
             "'.json' or '.ubj', by Booster.save_model; position, parameters and states stand beside it in a "
             "file with '.run.json' added. Absent in xgboost.cv"

@@ -117,12 +117,7 @@ class LightGBMHost:
             run.native_logs = native_of(env.evaluation_result_list)
             known = model._train_data_name if isinstance(model, Booster) else None
             values, validation = values_of(self._names, env.evaluation_result_list, known)
-            follower.log(values)
-            if validation:
-                follower.open("test")
-                follower.log_means(validation)
-                follower.close("test")
-            follower.close("epoch")
+            follower.close_round(values, validation)
             self.call.has_ended(env, follower.is_stopping())
         except BaseException as error:
             self.call.cut_off(error)
