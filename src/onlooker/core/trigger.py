@@ -14,7 +14,24 @@ if TYPE_CHECKING:
 
     from .run import Run
 
-__all__ = ["Trigger", "after", "at", "before", "every", "when"]
+__all__ = ["Trigger", "after", "at", "before", "checked_trigger", "every", "when"]
+
+
+def checked_trigger(name: str, trigger: object, hook: str) -> Trigger:
+    """Return a trigger that a callback was given as an argument, for its own use in a hook.
+
+    Args:
+        name: of the argument, for the message.
+        trigger: what was given.
+        hook: in which it will be asked.
+
+    Raises:
+        TriggerError: it is none, or can never pass in that hook.
+    """
+    if not isinstance(trigger, Trigger):
+        raise TriggerError(f"{name}={trigger!r} is no trigger; write for example {name}=onlooker.every(steps=100)")
+    trigger.check_hook(hook)
+    return trigger
 
 
 def every(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from onlooker.core.conditions import Trigger
-from onlooker.core.errors import TriggerError, nearest
+from onlooker.core.errors import nearest
 
 from .rule import Rule
 
@@ -41,15 +40,3 @@ def checked_names(stop_on: Iterable[str], known: list[str]) -> tuple[str, ...]:
             hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(known)}"
             raise ValueError(f"stop_on={stop_on!r} names {name!r}, which is no rule here; {hint}")
     return names
-
-
-def checked_trigger(every: Trigger) -> Trigger:
-    """Return the trigger.
-
-    Raises:
-        TriggerError: it is none, or can never pass within a batch.
-    """
-    if not isinstance(every, Trigger):
-        raise TriggerError(f"every={every!r} is no trigger; write for example every=onlooker.every(steps=100)")
-    every.check_hook("on_train_batch_begin")
-    return every

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from operator import methodcaller
 
 from onlooker.callbacks.inside import Inside
 from onlooker.callbacks.inside.choice import Choice
@@ -17,10 +18,10 @@ from onlooker.core.callback import Callback
 from onlooker.core.declaration import ABSENT
 from onlooker.core.gate import Gate
 from onlooker.core.record import Alert, Picture, Record, Summaries
-from onlooker.core.trigger import at
+from onlooker.core.trigger import at, checked_trigger
 from onlooker.core.trigger import every as every_
 
-from .arguments import checked_names, checked_rules, checked_trigger
+from .arguments import checked_names, checked_rules
 from .examination import Examination
 from .report import alert_table, as_text
 from .rule import Finding, Rule
@@ -101,7 +102,8 @@ class Doctor(Callback):
         stream: TextIO | None = None,
     ) -> None:
         self.rules = checked_rules(doctor_rules() if rules is None else rules)
-        self.every = at(steps=1) | every_(steps=10) if every is None else checked_trigger(every)
+        given = at(steps=1) | every_(steps=10) if every is None else every
+        self.every = checked_trigger("every", given, "on_train_batch_begin")
         self.stop_on = checked_names(stop_on, [rule.name for rule in self.rules])
         self.quiet, self.stream = quiet, stream
         self._set_up()
@@ -227,7 +229,7 @@ class Doctor(Callback):
     def _look_at_pictures(self) -> None:
         pictures, self._pictures = self._pictures, []
         for picture in pictures:
-            self._consult(lambda rule, picture=picture: rule.see(picture))  # type: ignore[misc]
+            self._consult(methodcaller("see", picture))
 
     def _consult(self, ask: Callable[[Rule], list[Finding] | None], step: int | None = None) -> None:
         """Ask every rule about a step; one that fails does not keep the others from speaking."""

@@ -7,10 +7,10 @@ is `timeline`'s, what stands out `standing_out`'s, and how it is shown `table`'s
 from __future__ import annotations
 
 from onlooker.core.callback import Callback
-from onlooker.core.conditions import Trigger
 from onlooker.core.errors import missing_extra, nearest, warn
 from onlooker.core.gate import Gate
 from onlooker.core.record import Scalars, Summaries
+from onlooker.core.trigger import checked_trigger
 from onlooker.core.trigger import every as every_
 
 from .choice import Choice
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from onlooker.core.conditions import Trigger
     from onlooker.core.logs import Logs
     from onlooker.core.summary import Summary
 
@@ -90,7 +91,7 @@ class Inside(Callback):
         keep: int = 128,
     ) -> None:
         self.what = _checked_what(what)
-        self.every = every_(steps=1) if every is None else _checked_trigger(every)
+        self.every = checked_trigger("every", every_(steps=1) if every is None else every, "on_train_batch_begin")
         if not isinstance(keep, int) or isinstance(keep, bool) or keep < 2 or keep % 2:
             raise ValueError(f"keep={keep!r}; expected an even number of rows, at least 2")
         self.layers, self.keep_rows = layers, keep
@@ -274,15 +275,6 @@ def _checked_what(what: Sequence[str]) -> tuple[str, ...]:
     if not listed:
         raise ValueError(f"what={what!r} is nothing; name some of {', '.join(WHAT)}")
     return tuple(dict.fromkeys(listed))
-
-
-def _checked_trigger(every: Trigger) -> Trigger:
-    if not isinstance(every, Trigger):
-        from onlooker.core.errors import TriggerError
-
-        raise TriggerError(f"every={every!r} is no trigger; write for example every=onlooker.every(steps=100)")
-    every.check_hook("on_train_batch_begin")
-    return every
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:
