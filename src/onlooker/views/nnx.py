@@ -18,6 +18,7 @@ from onlooker.core.errors import AbsentError
 from .jax import JaxView
 from .jax_leaves import named_arrays, number_like
 from .jax_rates import RATE, find_rates
+from .optimizers import by_name
 
 
 class NnxView(JaxView):
@@ -219,14 +220,7 @@ def _put_back(owner: Any, kept: dict[Any, tuple[Any, Any]]) -> None:
 
 
 def _named_optimizers(optimizer: Any) -> dict[str, Any]:
-    if optimizer is None:
-        named: dict[str, Any] = {}
-    elif isinstance(optimizer, dict):
-        named = optimizer
-    elif isinstance(optimizer, list | tuple):
-        named = {f"optimizer_{number}": one for number, one in enumerate(optimizer)}
-    else:
-        named = {"": optimizer}
+    named = by_name(optimizer)
     for one in named.values():
         if not isinstance(one, nnx.Optimizer):
             raise TypeError(

@@ -16,6 +16,7 @@ import torch
 from onlooker.core.atomic_file import AtomicFile
 from onlooker.inside import Look
 
+from .optimizers import by_name
 from .torch_activations import Choice, Seen, chosen, watch
 from .torch_names import clean_name, joined, unwrapped
 from .torch_plain import pack, unpack
@@ -257,14 +258,7 @@ class _Evaluating:
 
 
 def _named_optimizers(optimizer: Any) -> dict[str, torch.optim.Optimizer]:
-    if optimizer is None:
-        named: dict[str, Any] = {}
-    elif isinstance(optimizer, dict):
-        named = optimizer
-    elif isinstance(optimizer, list | tuple):
-        named = {f"optimizer_{number}": one for number, one in enumerate(optimizer)}
-    else:
-        named = {"": optimizer}
+    named = by_name(optimizer)
     for one in named.values():
         if not hasattr(one, "param_groups") or not hasattr(one, "register_step_post_hook"):
             raise TypeError(

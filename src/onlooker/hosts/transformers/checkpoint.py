@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from onlooker.core.atomic_file import AtomicFile
 from onlooker.core.errors import warn
 from onlooker.views.torch_plain import pack, unpack
 
@@ -75,10 +76,8 @@ def file_name(number: int, rank: int) -> str:
 
 def write(folder: str, name: str, state: dict[str, Any]) -> None:
     """Write a state into the folder of a checkpoint."""
-    os.makedirs(folder, exist_ok=True)  # this process may be there before the one that writes the model
-    path = os.path.join(folder, name)
-    torch.save(pack(state, "the checkpoint"), f"{path}.partial")
-    os.replace(f"{path}.partial", path)
+    with AtomicFile(os.path.join(folder, name)) as beside:  # it makes the folder: the model may be written later
+        torch.save(pack(state, "the checkpoint"), beside)
 
 
 def read(folder: str, name: str) -> dict[str, Any] | None:
