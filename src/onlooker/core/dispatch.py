@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     class StageHook(Protocol):
         """What a host calls for the begin and end of train, test and predict."""
 
-        def __call__(self, logs: Any = None) -> None: ...  # noqa: D102
+        def __call__(self, logs: Any = None) -> None:
+            """Call all who listen."""
 
     class IndexedHook(Protocol):
         """What a host calls for epochs and batches."""
 
-        def __call__(self, index: int, logs: Any = None) -> None: ...  # noqa: D102
+        def __call__(self, index: int, logs: Any = None) -> None:
+            """Call all who listen."""
 
 
 class _Line:

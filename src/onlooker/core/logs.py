@@ -19,13 +19,26 @@ if TYPE_CHECKING:
     class ArrayLibrary(Protocol):
         """What the core needs of an array library; `arrays` has one for each."""
 
-        def has_type(self, kind: type) -> bool: ...  # noqa: D102
-        def read(self, array: Any) -> float | None: ...  # noqa: D102
-        def snapshot(self, array: Any) -> Any: ...  # noqa: D102
-        def add(self, total: Any, array: Any, weight: float) -> Any: ...  # noqa: D102
-        def scale(self, array: Any, weight: float) -> Any: ...  # noqa: D102
-        def device(self, array: Any) -> object: ...  # noqa: D102
-        def fetch(self, arrays: list[Any]) -> list[float]: ...  # noqa: D102
+        def has_type(self, kind: type) -> bool:
+            """Say whether a type is one of its arrays."""
+
+        def read(self, array: Any) -> float | None:
+            """Return the one number of an array; None if that would wait for a device."""
+
+        def snapshot(self, array: Any) -> Any:
+            """Return a detached copy of shape ()."""
+
+        def add(self, total: Any, array: Any, weight: float) -> Any:
+            """Return `total + array * weight`, where it is."""
+
+        def scale(self, array: Any, weight: float) -> Any:
+            """Return `array * weight`, where it is."""
+
+        def device(self, array: Any) -> object:
+            """Return what tells arrays apart that cannot be fetched together."""
+
+        def fetch(self, arrays: list[Any]) -> list[float]:
+            """Bring arrays from one place in one transfer."""
 
 
 class DeviceValue:

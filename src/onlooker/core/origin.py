@@ -17,9 +17,14 @@ if TYPE_CHECKING:
         """What a view keeps of a training's state, to go back to it."""
 
         @property
-        def size_bytes(self) -> int: ...  # noqa: D102
-        def take(self, gradients: bool = False) -> None: ...  # noqa: D102
-        def restore(self) -> None: ...  # noqa: D102
+        def size_bytes(self) -> int:
+            """How much memory it holds."""
+
+        def take(self, gradients: bool = False) -> None:
+            """Keep the training as it stands."""
+
+        def restore(self) -> None:
+            """Put the training back to what was kept."""
 
     class Trace(Protocol):
         """What a view watches a step with, operation by operation; a context around it."""
@@ -36,9 +41,14 @@ if TYPE_CHECKING:
         `end_batch` with what was logged; until None comes. It calls `close` at the end, however that came.
         """
 
-        def next_batch(self) -> Kept | None: ...  # noqa: D102
-        def end_batch(self, logs: Logs, has_stepped: bool) -> None: ...  # noqa: D102
-        def close(self) -> None: ...  # noqa: D102
+        def next_batch(self) -> Kept | None:
+            """Return the batch to run next, or None where that is all."""
+
+        def end_batch(self, logs: Logs, has_stepped: bool) -> None:
+            """Hear what the batch has logged, and whether an optimizer stepped."""
+
+        def close(self) -> None:
+            """Let go of what was set up."""
 
 
 class Kept:

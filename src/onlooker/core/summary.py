@@ -187,8 +187,6 @@ class Summary:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and _comparable(self) == _comparable(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         bad = f", {self.nan} NaN, {self.inf} infinite" if self.nan or self.inf else ""
         shape = "×".join(map(str, self.shape)) if self.shape else str(self.count)

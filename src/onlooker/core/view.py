@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     class Look(Protocol):
         """What tells of many tensors together what they look like; `inside` has it."""
 
-        def add(self, key: Any, tensor: Any) -> None: ...  # noqa: D102
-        def keep(self, tensor: Any, kept: Any = None) -> Any: ...  # noqa: D102
-        def add_difference(self, key: Any, tensor: Any, kept: Any) -> None: ...  # noqa: D102
-        def fetch(self) -> dict[Any, Summary]: ...  # noqa: D102
+        def add(self, key: Any, tensor: Any) -> None:
+            """Look at a tensor, without waiting for it."""
+
+        def keep(self, tensor: Any, kept: Any = None) -> Any:
+            """Return a copy of a tensor, or refresh one that is there."""
+
+        def add_difference(self, key: Any, tensor: Any, kept: Any) -> None:
+            """Look at how far a tensor is from its copy."""
+
+        def fetch(self) -> dict[Any, Summary]:
+            """Return all summaries, with one transfer for each device."""
 
 
 _METHODS = {
