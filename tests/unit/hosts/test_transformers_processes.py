@@ -1,22 +1,15 @@
 """Transformers in two real processes: both stop at the same boundary, and know why; some callbacks run in the first."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.hosts.two_processes import BATCH, BEGIN, END, EPOCH, TEST, check_stop, run_in_two
 
 pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
 SCRIPT = Path(__file__).with_name("transformers_processes.py")
-TIMEOUT_S = 100  # it takes about ten seconds, most of them to import
-
-BATCH, TEST, BEGIN, END = "on_train_batch_end", "on_test_end", "on_epoch_begin", "on_epoch_end"
-EPOCH = [BEGIN, BATCH, BATCH, BATCH, TEST, END]
 ONE_BATCH = [BEGIN, BATCH, TEST, END]
 CALLS = {
     "on_train_begin": ONE_BATCH,
@@ -32,27 +25,7 @@ CALLS = {
 def told(tmp_path_factory):
     """Train in two processes; return what each of them wrote."""
     folder = tmp_path_factory.mktemp("processes")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, SCRIPT, folder],
-            env={**os.environ, **shared, "LOCAL_RANK": str(rank), "RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        for process in processes:
-            output, _ = process.communicate(timeout=TIMEOUT_S)
-            assert process.returncode == 0, output
-    finally:
-        for process in processes:
-            process.kill()
+    run_in_two(SCRIPT, folder, RANK=str, WORLD_SIZE=lambda rank: "2")
     return folder
 
 
@@ -63,11 +36,7 @@ def both(told, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("hook", CALLS)
 def test_a_stop_in_one_process_stops_both_at_the_same_boundary(told, hook):
-    for rank, one in enumerate(both(told, hook)):
-        assert (one["rank"], one["world_size"]) == (rank, 2)
-        assert (one["outcome"], one["reason"], one["stopped_by"]) == ("stopped", "rank 1 has seen enough", "Watch")
-        assert one["calls"] == ["on_train_begin", *CALLS[hook]]
-        assert one["step"] == CALLS[hook].count(BATCH)
+    check_stop(both(told, hook), CALLS[hook], "WatchMore")
 
 
 @pytest.mark.slow

@@ -3,18 +3,17 @@
 Started as a script, once for each process, with a folder.
 """
 
-import json
 import sys
 import warnings
 from pathlib import Path
 
 import torch
 import transformers
+from tests.unit.hosts.two_processes import HOOKS, Watch
 
 import onlooker as ol
 
 FOLDER = Path(sys.argv[1] if __name__ == "__main__" else "")  # only looked at when tests are gathered
-HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_test_end", "on_epoch_end")
 
 
 class Line(torch.nn.Module):
@@ -34,40 +33,19 @@ class InOrder(transformers.Trainer):
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
-class Watch(ol.Callback):
-    """Asks to stop in one hook, in the second process only; that of a batch in the second batch of the second epoch."""
-
-    def __init__(self, name, stops_in=None):
-        self.name, self.stops_in, self.calls, self.last, self.losses = name, stops_in, [], {}, []
-
-    def look(self, hook):
-        self.calls.append(hook)
-        is_time = hook != "on_train_batch_end" or (self.run.epoch, self.run.batch) == (1, 1)
-        if hook == self.stops_in and self.run.rank == 1 and is_time:
-            self.run.stop("rank 1 has seen enough")
+class WatchMore(Watch):
+    """Tells each batch's loss too, and has a state of its own in each process."""
 
     def on_train_begin(self, logs):
-        self.look("on_train_begin")
-
-    def on_epoch_begin(self, epoch, logs):
-        self.look("on_epoch_begin")
+        self.losses = []
+        super().on_train_begin(logs)
 
     def on_train_batch_end(self, batch, logs):
         self.losses.append(logs.batch["loss"])
-        self.look("on_train_batch_end")
+        super().on_train_batch_end(batch, logs)
 
-    def on_test_end(self, logs):
-        self.look("on_test_end")
-
-    def on_epoch_end(self, epoch, logs):
-        self.last = dict(logs)
-        self.look("on_epoch_end")
-
-    def on_train_end(self, logs):
-        run = self.run
-        told = {name: getattr(run, name) for name in ("rank", "world_size", "outcome", "reason", "stopped_by", "step")}
-        told |= {"calls": self.calls, "logs": self.last, "losses": self.losses, "native": run.native_logs}
-        (FOLDER / f"{self.name} {run.rank}").write_text(json.dumps(told))
+    def more(self):
+        return {"losses": self.losses, "native": self.run.native_logs}
 
     def state_dict(self):
         return {"rank": self.run.rank}
@@ -90,7 +68,7 @@ def train(watch, *, resume=None, **settings):
     defaults = {"num_train_epochs": 3, "per_device_train_batch_size": 2, "per_device_eval_batch_size": 2}
     defaults |= {"eval_strategy": "epoch", "save_strategy": "no", "logging_strategy": "no", "learning_rate": 0.01}
     args = transformers.TrainingArguments(
-        str(FOLDER / watch.name), report_to=[], disable_tqdm=True, use_cpu=True, **{**defaults, **settings}
+        str(FOLDER / watch.path.name), report_to=[], disable_tqdm=True, use_cpu=True, **{**defaults, **settings}
     )
     data = [{"x": torch.tensor([number / 12, 1.0]), "labels": torch.tensor(float(number % 5))} for number in range(12)]
     trainer = InOrder(
@@ -103,8 +81,8 @@ def train(watch, *, resume=None, **settings):
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     for hook in HOOKS:
-        train(Watch(hook, hook))
-    train(Watch("accumulated", "on_train_batch_end"), gradient_accumulation_steps=3, learning_rate=0.0)
-    train(Watch("whole"), save_strategy="steps", save_steps=4)
-    train(Watch("resumed"), resume=str(FOLDER / "whole" / "checkpoint-4"))
+        train(WatchMore(FOLDER / hook, hook))
+    train(WatchMore(FOLDER / "accumulated", "on_train_batch_end"), gradient_accumulation_steps=3, learning_rate=0.0)
+    train(WatchMore(FOLDER / "whole"), save_strategy="steps", save_steps=4)
+    train(WatchMore(FOLDER / "resumed"), resume=str(FOLDER / "whole" / "checkpoint-4"))
     torch.distributed.destroy_process_group()
