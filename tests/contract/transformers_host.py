@@ -51,7 +51,7 @@ class TransformersHost(TorchHost):
     declaration = TRANSFORMERS
     file_name = "checkpoint"
     values = ("loss",)
-    lacks = {"keras_callbacks": "Keras' callbacks run in Keras, Loop and Trainer"}  # noqa: RUF012
+    lacks = {"keras_callbacks": "Keras' callbacks run in Keras, Loop and Trainer"}  # noqa: RUF012 - nobody writes to it
 
     def make(self, number=0):
         return self._fitted(super().make(number))

@@ -60,7 +60,7 @@ def for_xgboost(
     return XGBoostCallback(callbacks, {"training": training, "validation": validation, "loss": loss}, resume)
 
 
-class XGBoostCallback(TrainingCallback):  # type: ignore[misc]
+class XGBoostCallback(TrainingCallback):  # type: ignore[misc]  # its types are not read
     """Runs our callbacks in XGBoost. Made by `for_xgboost`.
 
     It may be used for several trainings, one after the other. A copy, as scikit-learn's `clone` makes them, has copies

@@ -52,7 +52,7 @@ def for_transformers(*callbacks: Any) -> TransformersAdapter:
     return kind(callbacks)
 
 
-class TransformersAdapter(transformers.TrainerCallback):  # type: ignore[misc]
+class TransformersAdapter(transformers.TrainerCallback):  # type: ignore[misc]  # its types are not read
     """A callback of the trainer's that moves the run of ours.
 
     It takes part in `train`, `evaluate` and `predict`, and writes the callbacks' states into the trainer's checkpoints.
