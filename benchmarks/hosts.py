@@ -9,9 +9,7 @@ overhead: there the share of all is the figure.
 
 from __future__ import annotations
 
-import logging
 import statistics
-import tempfile
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +20,7 @@ import torch
 import onlooker as ol
 from benchmarks._paired import Alternating, compare
 from benchmarks._results import keep
-from benchmarks.loops import CHUNK, bare, build, criterion, make_batches
+from benchmarks.loops import CHUNK, bare, lightning, make_batches, transformers
 
 Callbacks = list[Any]
 ROUNDS = 300  # so that what is made once for a training does not count
@@ -31,75 +29,6 @@ REPEATS = 5
 
 class Nothing(ol.Callback):
     """Overrides no hook."""
-
-
-def lightning(loader: Any, callbacks: Callbacks) -> None:
-    import lightning as trainer_of
-
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    model, optimizer = build()
-
-    class Module(trainer_of.LightningModule):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def training_step(self, batch: Any, batch_idx: int) -> Any:
-            x, y = batch
-            return criterion(self.model(x), y)
-
-        def configure_optimizers(self) -> Any:
-            return optimizer
-
-    trainer_of.Trainer(
-        max_epochs=1,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        accelerator="cpu",
-    ).fit(Module(), loader)
-
-
-def transformers(loader: Any, callbacks: Callbacks) -> None:
-    from transformers import Trainer, TrainingArguments
-
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    model, optimizer = build()
-
-    class Wrapped(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, x: Any, labels: Any) -> Any:
-            return {"loss": criterion(self.model(x), labels)}
-
-    class Named:
-        def __len__(self) -> int:
-            return len(loader)
-
-        def __iter__(self) -> Any:
-            for x, y in loader:
-                yield {"x": x, "labels": y}
-
-    class Runs(Trainer):
-        def get_train_dataloader(self) -> Any:
-            return Named()
-
-    with tempfile.TemporaryDirectory() as directory:
-        arguments = TrainingArguments(
-            directory,
-            max_steps=len(loader),
-            report_to=[],
-            logging_strategy="no",
-            save_strategy="no",
-            disable_tqdm=True,
-            use_cpu=True,
-            max_grad_norm=0.0,
-        )
-        Runs(Wrapped(), arguments, train_dataset=[0], optimizers=(optimizer, None), callbacks=callbacks).train()
 
 
 ADAPTERS: dict[str, tuple[Callable[[Any, Callbacks], None], Callable[[], Any]]] = {
@@ -224,8 +153,9 @@ def sklearn() -> tuple[Work, Work, int]:
 
     def by_hand() -> None:
         estimator = SGDClassifier(random_state=0)
-        for at in range(0, len(x), 32):
-            estimator.partial_fit(x[at : at + 32], y[at : at + 32], classes=classes)
+        for at in range(0, len(x), 32):  # all classes are told once, as fit_sklearn does: to look at them takes long
+            given = {} if at else {"classes": classes}
+            estimator.partial_fit(x[at : at + 32], y[at : at + 32], **given)
 
     def ours() -> None:
         estimator = SGDClassifier(random_state=0)
@@ -310,7 +240,7 @@ def main() -> None:
             rows.append(make_row(name, "not installed", error.name or ""))
             continue
         rows.append(make_row(name, f"{unit:.0f}", "ours", f"{added:.1f}", "", f"{added / unit:.1%}"))
-    packages = ("lightning", "transformers", "xgboost", "lightgbm", "catboost", "scikit-learn", "jax", "torch")
+    packages = ("pytorch-lightning", "transformers", "xgboost", "lightgbm", "catboost", "scikit-learn", "jax", "torch")
     keep("hosts", "Other people's trainers, nobody listens", __doc__.partition("\n\n")[2].strip(), rows, packages)
 
 

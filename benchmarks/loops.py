@@ -120,7 +120,8 @@ def ignite(loader: Alternating) -> None:
     engine.run(loader, max_epochs=1)
 
 
-def lightning(loader: Alternating) -> None:
+def lightning(loader: Alternating, callbacks: list[Any] | None = None) -> None:
+    """With eight of Lightning's own callbacks, or with others."""
     import pytorch_lightning as lightning
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -147,7 +148,7 @@ def lightning(loader: Alternating) -> None:
 
     lightning.Trainer(
         max_epochs=1,
-        callbacks=[Hears() for _ in range(8)],
+        callbacks=[Hears() for _ in range(8)] if callbacks is None else callbacks,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -156,7 +157,8 @@ def lightning(loader: Alternating) -> None:
     ).fit(Module(), loader)
 
 
-def transformers(loader: Alternating) -> None:
+def transformers(loader: Alternating, callbacks: list[Any] | None = None) -> None:
+    """With eight of Transformers' own callbacks, or with others."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -192,9 +194,9 @@ def transformers(loader: Alternating) -> None:
             use_cpu=True,
             max_grad_norm=0.0,
         )
-        Runs(
-            Wrapped(), arguments, train_dataset=[0], optimizers=(optimizer, None), callbacks=[Hears() for _ in range(8)]
-        ).train()
+        if callbacks is None:
+            callbacks = [Hears() for _ in range(8)]
+        Runs(Wrapped(), arguments, train_dataset=[0], optimizers=(optimizer, None), callbacks=callbacks).train()
 
 
 class _AsDicts:
