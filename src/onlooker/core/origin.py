@@ -71,6 +71,10 @@ class Kept:
         self.logs: Mapping[str, float] | None = None
         self.has_stepped = False
 
+    def __repr__(self) -> str:
+        stepped = "an optimizer stepped" if self.has_stepped else "no optimizer stepped"
+        return f"<Kept batch {self.batch} of epoch {self.epoch}, begun at step {self.step}: {stepped}>"
+
 
 class Origin:
     """Where numbers stopped being finite: the first operation that put out NaN or infinities, with none put in.
@@ -103,4 +107,6 @@ class Origin:
         self.why = self.became = ""
 
     def __repr__(self) -> str:
-        return f"Origin({self.phase}, module={self.module!r}, operation={self.operation!r}, {self.line or 'no line'})"
+        said = {"module": self.module, "operation": self.operation, "parameter": self.parameter, "line": self.line}
+        words = "".join(f", {name}={value!r}" for name, value in said.items() if value)
+        return f"Origin({self.phase}{words})"

@@ -25,7 +25,16 @@ class Record:
         self.epoch, self.step = epoch, step
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(epoch={self.epoch}, step={self.step})"
+        content = self._content()
+        return f"{type(self).__name__}({content}{', ' if content else ''}epoch={self.epoch}, step={self.step})"
+
+    def _content(self) -> str:
+        """Return what is in it, in a few words for one line; "" for nothing worth saying."""
+        return ""
+
+
+MOST_SHOWN = 6
+"""Of the names in a record, how many its `repr` shows: it is to stay in one line."""
 
 
 class Scalars(Record):
@@ -38,6 +47,10 @@ class Scalars(Record):
     def __init__(self, values: Mapping[str, float], *, epoch: int | None = None, step: int | None = None) -> None:
         super().__init__(epoch=epoch, step=step)
         self.values = dict(values)
+
+    def _content(self) -> str:
+        shown = [f"{name!r}: {_number(value)}" for name, value in list(self.values.items())[:MOST_SHOWN]]
+        return f"{{{', '.join(shown)}{_more(self.values)}}}"
 
 
 class Picture(Record):
@@ -55,6 +68,11 @@ class Picture(Record):
         super().__init__(epoch=epoch, step=step)
         self.name, self.pixels, self.path = name, pixels, path
 
+    def _content(self) -> str:
+        shape = getattr(self.pixels, "shape", None)
+        size = f", {'×'.join(map(str, shape))} pixels" if shape else ""
+        return f"{self.name!r}{size}" + (f", path={self.path!r}" if self.path is not None else "")
+
 
 class Summaries(Record):
     """What the tensors of a model look like at one step.
@@ -69,6 +87,10 @@ class Summaries(Record):
     ) -> None:
         super().__init__(epoch=epoch, step=step)
         self.what, self.summaries = what, dict(summaries)
+
+    def _content(self) -> str:
+        shown = ", ".join(map(repr, list(self.summaries)[:MOST_SHOWN]))
+        return f"{self.what} of {shown or 'nothing'}{_more(self.summaries)}"
 
 
 class Alert(Record):
@@ -99,7 +121,18 @@ class Alert(Record):
         self.rule, self.where, self.seen = rule, where, seen
         self.evidence, self.why, self.advice = dict(evidence or {}), why, advice
 
+    def _content(self) -> str:
+        return f"{self.rule}{f' in {self.where}' if self.where else ''}: {self.seen!r}"
+
     def __str__(self) -> str:
         where = f" in {self.where}" if self.where else ""
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
         return f"step {self.step}, {self.rule}{where}: {self.seen}" + (f" ({numbers})" if numbers else "")
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
+
+
+def _more(names: Mapping[str, Any]) -> str:
+    return f", and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""

@@ -5,7 +5,8 @@ import pytest
 from onlooker.core.callback import Callback
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import AbsentError
-from onlooker.core.record import Picture, Record, Scalars
+from onlooker.core.origin import Kept, Origin
+from onlooker.core.record import Alert, Picture, Record, Scalars, Summaries
 from onlooker.core.run import Run
 from onlooker.core.view import ModelView, Unchanged
 
@@ -168,14 +169,43 @@ def test_records_go_to_every_sink_with_the_place_filled_in():
 
 
 def test_records_say_what_they_are():
-    assert repr(Scalars({"a": 1.0}, epoch=1, step=2)) == "Scalars(epoch=1, step=2)"
+    assert repr(Record(epoch=1, step=2)) == "Record(epoch=1, step=2)"
+    assert repr(Scalars({"a": 1 / 3, "b": 2}, epoch=1, step=2)) == "Scalars({'a': 0.333333, 'b': 2}, epoch=1, step=2)"
+    assert repr(Scalars({}, step=0)) == "Scalars({}, epoch=None, step=0)"
     picture = Picture("digits", "pixels", path="a.png")
+    assert repr(picture) == "Picture('digits', path='a.png', epoch=None, step=None)"
+    assert repr(Picture("digits", Pixels())) == "Picture('digits', 28×28×3 pixels, epoch=None, step=None)"
+    summaries = Summaries("weights", {"a": None, "b": None}, step=2)
+    assert repr(summaries) == "Summaries(weights of 'a', 'b', epoch=None, step=2)"
+    assert repr(Summaries("weights", {})) == "Summaries(weights of nothing, epoch=None, step=None)"
+    alert = Alert("dead_units", "of 8 units\n8 are dead", where="relu", why="long", advice="longer", step=3)
+    assert repr(alert) == "Alert(dead_units in relu: 'of 8 units\\n8 are dead', epoch=None, step=3)"
     assert (picture.name, picture.pixels, picture.path) == ("digits", "pixels", "a.png")
     values = {"a": 1.0}
     scalars = Scalars(values)
     values["a"] = 2.0
     assert scalars.values == {"a": 1.0}
     assert isinstance(scalars, Record)
+
+
+class Pixels:
+    shape = (28, 28, 3)
+
+
+def test_records_with_many_names_stay_in_one_line():
+    many = {f"value_{number}": number for number in range(50)}
+    for record in (Scalars(many), Summaries("weights", many)):
+        assert "value_5" in repr(record)
+        assert "value_6" not in repr(record)
+        assert "and 44 more" in repr(record)
+
+
+def test_a_kept_batch_and_an_origin_say_what_they_are():
+    kept = Kept(1, 2, 5, None, None)
+    assert repr(kept) == "<Kept batch 2 of epoch 1, begun at step 5: no optimizer stepped>"
+    origin = Origin("forward", module="head", operation="log")
+    assert repr(origin) == "Origin(forward, module='head', operation='log')"
+    assert repr(Origin("unknown")) == "Origin(unknown)"
 
 
 QUESTIONS = {

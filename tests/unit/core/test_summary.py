@@ -3,14 +3,21 @@
 import json
 import math
 
+import jax
+import jax.numpy as jnp
+import keras
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+import onlooker.inside.numpy as of_numpy
 from onlooker.core.summary import BINS, Summary, bin_bounds
-from onlooker.inside import summarise
+from onlooker.inside import Look, summarise
+from onlooker.inside import jax as of_jax
+from onlooker.inside import torch as of_torch
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 ARRAYS = arrays.arrays(np.float32, st.integers(0, 60), elements=FLOATS)
@@ -39,6 +46,79 @@ def test_what_it_says():
     assert repr(summary) == (
         "<Summary of 3×2 float32: -2 to 4, mean 0.75 ± 2.17, norm 4.58, 17% zero, 1 NaN, 1 infinite>"
     )
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((0, 3), "float32"), "<Summary of 0×3 float32: empty>"),
+        (np.array([math.nan, math.inf]), "<Summary of 2 float64: nothing finite, 1 NaN, 1 infinite>"),
+        (np.float32(3), "<Summary of 1 float32: 3 to 3, mean 3 ± 0, norm 3, 0% zero>"),
+        (np.array([True, False]), "<Summary of 2 bool: 0 to 1, mean 0.5 ± 0.5, norm 1, 50% zero>"),
+        (np.array([-7, 7]), "<Summary of 2 int64: -7 to 7, mean 0 ± 7, norm 9.9, 0% zero>"),
+        (
+            np.array([3 + 4j, 0]),
+            "<Summary of 2 complex128 by magnitude: 0 to 5, mean 2.5 ± 2.5, norm 5, 50% zero>",
+        ),
+    ],
+    ids=["empty", "nothing finite", "a single number", "truth values", "integers", "complex"],
+)
+def test_what_it_says_of_other_kinds_of_numbers(array, words):
+    assert repr(summarise(array)) == words
+
+
+@pytest.fixture(
+    params=["compiled", "plain", "wide", "torch", "torch device", "jax", "jax device", "keras", "difference"]
+)
+def backend(request, monkeypatch):
+    """Each way to a summary, with the part of the mean square to which the square of `std` is right."""
+    if request.param == "plain":
+        monkeypatch.setattr(of_numpy, "_pass", of_numpy.plain_pass)
+    return BACKENDS[request.param], 4e-6 if request.param == "jax device" else 1e-12
+
+
+def _on_torch_device(array):
+    return of_torch.finish([of_torch.Row(of_torch._row(torch.from_numpy(array)), array.shape, "float32")])[0]
+
+
+def _difference(array):
+    look = Look()
+    look.add_difference("", array, look.keep(np.zeros_like(array)))
+    return look.fetch()[""]
+
+
+BACKENDS = {
+    "compiled": summarise,
+    "plain": summarise,
+    "wide": lambda array: summarise(array.astype("float64")),
+    "torch": lambda array: summarise(torch.from_numpy(array)),
+    "torch device": _on_torch_device,
+    "jax": lambda array: summarise(jnp.asarray(array)),
+    "jax device": lambda array: of_jax._of_row(jax.device_get(of_jax._row(jnp.asarray(array))), array.shape, "float32"),
+    "keras": lambda array: summarise(keras.Variable(array)),
+    "difference": _difference,
+}
+
+
+@pytest.mark.parametrize("count", [1000, 100_001])
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 100.0, 1e4, 1e5, 1e6])
+def test_how_right_the_spread_is_where_the_mean_dwarfs_it(backend, spread, count):
+    look, tolerance = backend
+    array = np.random.default_rng(0).normal(1e6, spread, count).astype("float32")
+    true, found = array.astype("float64").std(), look(array)
+    assert found.std**2 == pytest.approx(true**2, abs=tolerance * found.rms**2)
+    # What the documentation makes of it.
+    if spread >= (1e4 if tolerance > 1e-6 else 100):
+        assert found.std == pytest.approx(true, rel=0.03 if tolerance > 1e-6 else 1e-3)
+    both = found + found
+    assert both.std**2 == pytest.approx(true**2, abs=tolerance * found.rms**2)
+
+
+def test_a_constant_has_next_to_no_spread(backend):
+    look, tolerance = backend
+    for value in (0.1, 1 / 3, 1e6 + 0.1, -7.7):
+        found = look(np.full(100_001, value, dtype="float32"))
+        assert found.std <= tolerance**0.5 * abs(value)
 
 
 def test_the_bins_lie_side_by_side():
