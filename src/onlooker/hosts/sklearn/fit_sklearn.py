@@ -1,7 +1,7 @@
 """`fit_sklearn`: trains an estimator of scikit-learn for some epochs, with callbacks.
 
-Owns the arguments and the order of epochs, validation and the end. How an epoch is trained is in `partial_fit` and
-`warm_start`, what is logged in `measures`.
+Owns the order of epochs, validation and the end. What is refused among the arguments is in `arguments`, how an epoch is
+trained in `partial_fit` and `warm_start`, what is logged in `measures` and `scores`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sklearn.base import is_classifier, is_regressor
+
 from onlooker.core.errors import DataError
 from onlooker.hosts.follower import Follower
 from onlooker.views.foreign import adapt
 from onlooker.views.sklearn import SklearnView
 
-from .measures import Measures, Metric
+from .arguments import check_kinds, check_metrics, check_numbers, check_ways, find_way
+from .measures import Measures
 from .partial_fit import PartialFit, check_labels, takes
 from .rows import Rows
+from .scores import Metric
 from .warm_start import WarmStart
-
-WAYS = ("partial_fit", "warm_start")
 
 _TEST_HOOKS = (
     "on_test_begin",
@@ -39,15 +41,15 @@ def fit_sklearn(
     *,
     epochs: int = 1,
     batch_size: int | None = None,
-    shuffle: bool = True,
-    seed: int = 0,
+    shuffle: bool | None = None,
+    seed: int | None = None,
     classes: Any = None,
     sample_weight: Any = None,
     validation: tuple[Any, Any] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     callbacks: Iterable[Any] = (),
     way: str | None = None,
-    per_epoch: int = 1,
+    per_epoch: int | None = None,
     measure_training: bool = True,
     resume: Any = None,
 ) -> Any:
@@ -59,19 +61,22 @@ def fit_sklearn(
         estimator: of scikit-learn, or of a class like one.
         X: the inputs: an array, a sparse matrix or a data frame of shape (rows, columns), or a list.
         y: the targets of the rows; None for an estimator that needs none.
-        epochs: how many, in all. With `partial_fit` each goes once through the data; with `warm_start` each is one
-            `fit` more.
-        batch_size: how many rows `partial_fit` is given at once, and how many are evaluated at once; None for all.
-        shuffle: whether each epoch takes the rows in another order. Only where there are several batches.
-        seed: of that order, which depends on it and on the number of the epoch alone.
+        epochs: how many, in all; 0 trains nothing. With `partial_fit` each goes once through the data; with
+            `warm_start` each is one `fit` more.
+        batch_size: how many rows `partial_fit` is given at once, and how many are predicted at once for what is logged;
+            None for all.
+        shuffle: with `partial_fit`: whether each epoch takes the rows in another order, if there are several batches.
+            None (default) for yes.
+        seed: with `partial_fit`: of that order, which depends on it and on the number of the epoch alone; None for 0.
         classes: all labels that there may be; None for those in `y`.
         sample_weight: of each row in the training. What is logged is not weighted by it.
         validation: inputs and targets to evaluate on in each epoch; its values stand in the logs under `val_`.
-        metrics: by name, functions of the targets and of what `predict` returns, the mean over the batch.
+        metrics: by name, functions of the targets and of what `predict` returns, such as those of `sklearn.metrics`.
+            Each is scored once over all rows of the epoch, or of the validation, not averaged over batches.
         callbacks: onlooker's, or those of Keras that need no Keras model, in the order in which they are called.
         way: `"partial_fit"` or `"warm_start"`; None prefers the first.
-        per_epoch: with `warm_start`: how many trees, boosting rounds or iterations an epoch adds. `epochs` times this
-            takes the place of the estimator's own `n_estimators` or `max_iter`.
+        per_epoch: with `warm_start`: how many trees, boosting rounds or iterations an epoch adds; None for one.
+            `epochs` times this takes the place of the estimator's own `n_estimators` or `max_iter`.
         measure_training: whether train batches are predicted to log loss and accuracy. False logs of them only what the
             estimator computes itself.
         resume: a file of `run.save` from which to go on. It is a pickle: read only files that you trust.
@@ -83,7 +88,8 @@ def fit_sklearn(
         AttachError: a callback is refused.
         TypeError: the estimator has neither of the two, or an argument is of the wrong kind.
         DataError: the data do not fit together.
-        ValueError: a number is out of its range, or the file is not one of a run.
+        LogError: a metric returned something that is no number.
+        ValueError: a number is out of its range, an argument belongs to the other way, or the file is not one of a run.
 
     Example:
         >>> import onlooker as ol
@@ -99,22 +105,23 @@ def fit_sklearn(
         >>> estimator.score(X, y) > 0.9
         True
     """
-    way = _find_way(estimator, way)
-    _check_numbers(epochs=(epochs, 0), per_epoch=(per_epoch, 1), seed=(seed, 0))
-    if batch_size is not None:
-        _check_numbers(batch_size=(batch_size, 1))
-    _check_metrics(estimator, metrics)
+    way = find_way(estimator, way)
+    check_numbers(epochs=(epochs, 0), batch_size=(batch_size, 1), per_epoch=(per_epoch, 1), seed=(seed, 0))
+    check_ways(type(estimator).__name__, way, shuffle, seed, per_epoch)
+    check_kinds(shuffle, measure_training, resume)
+    check_metrics(estimator, metrics)
     if sample_weight is not None and not takes(getattr(estimator, way.replace("warm_start", "fit")), "sample_weight"):
         raise DataError(f"{type(estimator).__name__} takes no sample_weight; leave it out")
     measures = Measures(estimator, metrics)
-    rows = Rows(X, y, sample_weight, batch_size if way == "partial_fit" else None)
+    rows = Rows(X, y, sample_weight, batch_size)
     training: PartialFit | WarmStart
     if way == "partial_fit":
-        order = seed if shuffle and rows.batch_count > 1 else None
+        is_shuffled = shuffle is None or bool(shuffle)
+        order = (seed or 0) if is_shuffled and rows.batch_count > 1 else None
         training = PartialFit(estimator, rows, measures, classes, order, measure_training)
     else:
-        training = WarmStart(estimator, rows, measures, classes, per_epoch, measure_training)
-    held_out = None if validation is None else _held_out(validation, batch_size, training.classes)
+        training = WarmStart(estimator, rows, measures, classes, per_epoch or 1, measure_training)
+    held_out = None if validation is None else _held_out(estimator, validation, rows, batch_size, training.classes)
     return _Fit(estimator, training, held_out, measures, callbacks).run(epochs, resume)
 
 
@@ -170,57 +177,22 @@ class _Fit:
         if held_out is None or not any(follower.listens(hook) for hook in _TEST_HOOKS):
             return
         follower.run.batch_count = held_out.batch_count
+        scores = self._measures.new_scores(follower.listens("on_test_batch_end"))
         follower.open("test")
         for index, batch in enumerate(held_out.batches()):
             follower.begin_batch("test_batch", index, batch.data)
-            values, follower.run.outputs = self._measures.of(batch)
+            values, follower.run.outputs = self._measures.of(batch, scores)
             follower.log(values, batch.size)
             follower.end_batch()
+        follower.log_means(scores.of_all())  # a metric of the whole is no mean over its batches
         follower.close("test")
 
 
-def _find_way(estimator: Any, way: str | None) -> str:
-    """Return the way to train an estimator.
-
-    Raises:
-        TypeError: it has none, or not the one that was asked for.
-        ValueError: there is no such way.
-    """
-    name = type(estimator).__name__
-    if isinstance(estimator, type):
-        raise TypeError(f"{estimator.__name__} is a class; pass an estimator: {estimator.__name__}()")
-    if way is not None and way not in WAYS:
-        raise ValueError(f"way={way!r} must be 'partial_fit' or 'warm_start', or None for the first that there is")
-    if not callable(getattr(estimator, "get_params", None)):
-        raise TypeError(f"{estimator!r:.60} is no estimator of scikit-learn: a {name} has no get_params")
-    found = {
-        "partial_fit": callable(getattr(estimator, "partial_fit", None)),
-        "warm_start": "warm_start" in estimator.get_params(deep=False),
-    }
-    if way is not None and found[way]:
-        return way
-    if way is None and any(found.values()):
-        return next(one for one in WAYS if found[one])
-    looked_for = "neither a method partial_fit nor a parameter warm_start" if way is None else f"no {way}"
-    hint = (
-        "estimators that work: SGDClassifier, MLPClassifier, MultinomialNB, MiniBatchKMeans (partial_fit); "
-        "GradientBoostingClassifier, RandomForestClassifier, LogisticRegression (warm_start)"
-    )
-    if hasattr(estimator, "steps") and hasattr(estimator, "named_steps"):
-        hint = (
-            "fit its transformers first, then train its last step: "
-            "fit_sklearn(pipeline[-1], pipeline[:-1].fit_transform(X, y), y)"
-        )
-    elif hasattr(estimator, "param_grid") or hasattr(estimator, "param_distributions"):
-        hint = "search first, then train what was found: fit_sklearn(clone(search.best_estimator_), X, y)"
-    raise TypeError(f"{name} has {looked_for}, so that it cannot be trained in epochs; {hint}")
-
-
-def _held_out(validation: Any, batch_size: int | None, classes: Any) -> Rows:
+def _held_out(estimator: Any, validation: Any, training: Rows, batch_size: int | None, classes: Any) -> Rows:
     """Return the data to evaluate on.
 
     Raises:
-        DataError: it is no pair, or has labels that the training has not.
+        DataError: it is no pair, it lacks targets, or it has columns or labels that the training has not.
     """
     if not isinstance(validation, tuple | list) or len(validation) != 2:
         what = f"{type(validation).__qualname__}"
@@ -228,31 +200,13 @@ def _held_out(validation: Any, batch_size: int | None, classes: Any) -> Rows:
         raise DataError(f"validation must be a pair of inputs and targets, not a {what}: validation=(X, y)")
     names = ("validation's X", "validation's y")
     rows = Rows(validation[0], validation[1], batch_size=batch_size, what=names)
-    if classes is not None and not isinstance(classes, list):
-        if rows.y is None:
-            raise DataError("validation has no targets, but a classifier needs them: validation=(X, y)")
-        if rows.y.size == len(rows.y):
-            check_labels(rows.y, classes, names[1], "the training's classes")
+    if rows.columns != training.columns:
+        raise DataError(
+            f"X has rows of shape {training.columns}, but validation's X of {rows.columns}; expected the same"
+        )
+    if rows.y is None and training.y is not None and (is_classifier(estimator) or is_regressor(estimator)):
+        kind = "classifier" if is_classifier(estimator) else "regressor"
+        raise DataError(f"validation has no targets, but a {kind} needs them: validation=(X, y)")
+    if classes is not None and not isinstance(classes, list) and rows.y is not None and rows.y.size == len(rows.y):
+        check_labels(rows.y, classes, names[1], "the training's classes")
     return rows
-
-
-def _check_numbers(**given: tuple[Any, int]) -> None:
-    for name, (value, least) in given.items():
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise TypeError(f"{name}={value!r:.60} is a {type(value).__qualname__}, but must be a whole number")
-        if value < least:
-            raise ValueError(f"{name}={value} must be at least {least}")
-
-
-def _check_metrics(estimator: Any, metrics: Any) -> None:
-    if metrics is None:
-        return
-    if not isinstance(metrics, Mapping):
-        raise TypeError(f"metrics={metrics!r:.60} must be a dict of functions by name: metrics={{'f1': ...}}")
-    for name, metric in metrics.items():
-        if not callable(metric):
-            raise TypeError(f"metrics[{name!r}]={metric!r} must be a function of the targets and the predictions")
-        if name == "loss":
-            raise ValueError("metrics may not be named 'loss', which is the loss itself")
-    if metrics and not hasattr(estimator, "predict"):
-        raise TypeError(f"metrics need predictions, and {type(estimator).__name__} has no predict; leave them out")

@@ -1,20 +1,19 @@
 """`Measures`: what is logged of a batch: what the estimator computes itself, else what its predictions show.
 
 `loss` means the same in training and in validation, so an estimator's own loss is taken only where it is known which
-measure of its predictions that is. Owns no data and no loop.
+measure of its predictions that is. Owns no data and no loop; the user's metrics are scored by `scores`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
 from .rows import Batch
-
-Metric = Callable[[Any, Any], Any]
+from .scores import Metric, Scores
 
 _NATIVE = ("loss_", "best_loss_", "inertia_", "lower_bound_", "n_iter_", "t_", "oob_score_")
 _NATIVE_CURVES = ("train_score_", "validation_score_", "validation_scores_", "oob_scores_", "oob_improvement_")
@@ -34,21 +33,54 @@ class Measures:
         self._names = {kind.__name__ for kind in type(estimator).__mro__}
         self._is_classifier, self._is_regressor = is_classifier(estimator), is_regressor(estimator)
 
-    def of_training(self, batch: Batch, predicts: bool) -> tuple[dict[str, Any], Any]:
+    def new_scores(self, has_batches: bool = False) -> Scores:
+        """Return what collects the predictions of a stage for the metrics; give it to `of` and `of_training`.
+
+        Args:
+            has_batches: whether somebody listens to the ends of its batches.
+        """
+        return Scores(self._metrics, has_batches)
+
+    def of_training(self, batch: Batch, scores: Scores, predicts: bool) -> tuple[dict[str, Any], Any]:
         """Return the values of a batch that was just trained on, and the outputs.
 
         Args:
             batch: the rows.
+            scores: those of the epoch.
             predicts: whether predictions may be computed; else there is only what the estimator has computed itself.
         """
-        values, outputs = self.of(batch) if predicts else ({}, None)
-        own = self._own_loss(batch)
+        values, outputs, prediction = self._predicted(batch) if predicts else ({}, None, None)
+        own = self.own_loss(batch.size)
         if own is not None:
             values["loss"] = own
-        return dict(sorted(values.items())), outputs
+        return self._scored(batch, values, outputs, prediction, scores) if predicts else (values, outputs)
 
-    def of(self, batch: Batch) -> tuple[dict[str, Any], Any]:
-        """Return what the predictions for a batch show, by name, and the outputs."""
+    def of(self, batch: Batch, scores: Scores) -> tuple[dict[str, Any], Any]:
+        """Return what the predictions for a batch show, by name, the metrics last, and the outputs."""
+        return self._scored(batch, *self._predicted(batch), scores)
+
+    def own_loss(self, size: int) -> float | None:
+        """Return the loss that the estimator has computed of the rows it was just trained on, so many; or None."""
+        estimator = self._estimator
+        if "_BaseKMeans" in self._names:
+            inertia = getattr(estimator, "inertia_", None)
+            return None if inertia is None else inertia / size
+        if self._factor(is_own=True) == 0:
+            return None
+        if "BaseGradientBoosting" in self._names:
+            return float(estimator.train_score_[-1])
+        return float(estimator.loss_)
+
+    def native_logs(self) -> dict[str, Any]:
+        """Return what the estimator says of its training, under its own names."""
+        found: dict[str, Any] = {name: getattr(self._estimator, name, None) for name in _NATIVE}
+        for name in _NATIVE_CURVES:
+            curve = getattr(self._estimator, name, None)
+            found[name] = curve[-1] if curve is not None and len(curve) else None
+        return {name: np.max(value).item() for name, value in found.items() if value is not None}
+
+    def _predicted(self, batch: Batch) -> tuple[dict[str, Any], Any, Any]:
+        """Return loss and accuracy of a batch, the outputs, and what `predict` says, where that was needed."""
         estimator, y = self._estimator, batch.y
         values: dict[str, Any] = {}
         outputs = prediction = None
@@ -64,30 +96,18 @@ class Measures:
         elif "BaseMixture" in self._names:
             outputs = prediction = estimator.predict(batch.X)
             values["loss"] = -estimator.score(batch.X)
-        if self._metrics:
-            prediction = estimator.predict(batch.X) if prediction is None else prediction
-            values.update({name: metric(y, prediction) for name, metric in self._metrics.items()})
-            outputs = prediction if outputs is None else outputs
-        return dict(sorted(values.items())), outputs
+        return values, outputs, prediction
 
-    def native_logs(self) -> dict[str, Any]:
-        """Return what the estimator says of its training, under its own names."""
-        found: dict[str, Any] = {name: getattr(self._estimator, name, None) for name in _NATIVE}
-        for name in _NATIVE_CURVES:
-            curve = getattr(self._estimator, name, None)
-            found[name] = curve[-1] if curve is not None and len(curve) else None
-        return {name: np.max(value).item() for name, value in found.items() if value is not None}
-
-    def _own_loss(self, batch: Batch) -> float | None:
-        estimator = self._estimator
-        if "_BaseKMeans" in self._names:
-            inertia = getattr(estimator, "inertia_", None)
-            return None if inertia is None else inertia / batch.size
-        if self._factor(is_own=True) == 0:
-            return None
-        if "BaseGradientBoosting" in self._names:
-            return float(estimator.train_score_[-1])
-        return float(estimator.loss_)
+    def _scored(
+        self, batch: Batch, values: dict[str, Any], outputs: Any, prediction: Any, scores: Scores
+    ) -> tuple[dict[str, Any], Any]:
+        """Give a batch to the metrics. Return the values with the batch's own of these, and the outputs."""
+        if not scores.names:
+            return values, outputs
+        prediction = self._estimator.predict(batch.X) if prediction is None else prediction
+        values = {name: value for name, value in values.items() if name not in scores.names}
+        values.update(scores.take(batch.y, prediction))
+        return values, prediction if outputs is None else outputs
 
     def _factor(self, is_own: bool = False) -> float:
         """Return how many times our measure the estimator's own loss is; for one whose own loss is another, 1.

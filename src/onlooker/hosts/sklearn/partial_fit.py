@@ -6,7 +6,8 @@ import inspect
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
+from sklearn.utils.multiclass import check_classification_targets
 
 from onlooker.core.errors import DataError
 from onlooker.hosts.declared.sklearn import PARTIAL_FIT
@@ -14,6 +15,7 @@ from onlooker.hosts.follower import Follower
 
 from .measures import Measures
 from .rows import Batch, Rows
+from .scores import Scores
 
 TRAINING_HOOKS = ("on_train_batch_end", "on_epoch_end", "on_train_end")
 """The hooks in whose logs the values of train batches stand."""
@@ -55,6 +57,7 @@ class PartialFit:
         """Train an epoch, as far as nobody stops it. Return why the estimator itself wants no more; `""`: it does."""
         run, rows, estimator = follower.run, self._rows, self._estimator
         is_heard = any(follower.listens(hook) for hook in TRAINING_HOOKS)
+        scores = self._measures.new_scores(follower.listens("on_train_batch_end"))
         given = self._given()
         for index, batch in enumerate(rows.batches(None if self._seed is None else rows.order(self._seed, epoch))):
             follower.begin_batch("train_batch", index, batch.data)
@@ -62,11 +65,12 @@ class PartialFit:
             if self._swallows and estimator.n_iter_ == 0:
                 raise KeyboardInterrupt
             if is_heard:
-                self._log(follower, batch)
+                self._log(follower, batch, scores)
             follower.end_batch(run.step + 1)
             given = {}
             if follower.is_stopping():
                 break
+        follower.log_means(scores.of_all())  # a metric of the epoch is no mean over its batches
         return ""
 
     def restore(self) -> None:
@@ -80,8 +84,8 @@ class PartialFit:
         else:
             self._estimator.partial_fit(batch.X, batch.y, **given)
 
-    def _log(self, follower: Follower, batch: Batch) -> None:
-        values, follower.run.outputs = self._measures.of_training(batch, self._predicts)
+    def _log(self, follower: Follower, batch: Batch, scores: Scores) -> None:
+        values, follower.run.outputs = self._measures.of_training(batch, scores, self._predicts)
         follower.run.native_logs = self._measures.native_logs()
         follower.log(values, batch.size)
 
@@ -96,15 +100,22 @@ def find_classes(estimator: Any, y: Any, classes: Any) -> Any:
     """Return all labels, sorted, of shape (classes,); for several outputs a list of such; None without a classifier.
 
     Raises:
-        DataError: a label in `y` is missing, there is no `y`, or classes were given to what is no classifier.
+        DataError: a label in `y` is missing, there is no `y`, it holds no labels, or classes were given to what is no
+            classifier.
     """
     name = type(estimator).__name__
+    if y is None and is_regressor(estimator):
+        raise DataError(f"{name} is a regressor and needs targets; pass them as y: fit_sklearn(estimator, X, y)")
     if not is_classifier(estimator):
         if classes is not None and not takes(getattr(estimator, "partial_fit", None), "classes"):
             raise DataError(f"classes={classes!r:.60} is for classifiers, and {name} is none; leave it out")
         return classes  # one that hands them on, such as SelectFromModel
     if y is None:
         raise DataError(f"{name} is a classifier and needs labels; pass them as y: fit_sklearn(estimator, X, y)")
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        raise DataError(f"y holds no labels, which {name} needs as a classifier: {error}") from error
     if y.ndim == 2 and y.shape[1] > 1:
         if classes is not None:
             return classes

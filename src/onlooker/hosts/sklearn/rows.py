@@ -47,6 +47,7 @@ class Rows:
 
     Attributes:
         y: the targets as an array, or None.
+        columns: the shape of a row of the inputs, such as (4,).
         batch_count: how many batches there are.
 
     Raises:
@@ -59,13 +60,13 @@ class Rows:
         if hasattr(X, "tocsr"):
             X = X.tocsr()  # of the sparse ones, the one of which rows can be taken
         elif not hasattr(X, "shape"):
-            X = np.asarray(X)
+            X = _array_of(X, what[0])
         if not X.shape:
-            raise DataError(f"{what[0]}={X!r:.60} has no rows; pass an array or a data frame of shape (rows, columns)")
+            raise _no_rows(X, what[0])
         self._X = X
         self.y = None if y is None else np.asarray(y)
         self._weight = None if weight is None else np.asarray(weight)
-        self._count = int(X.shape[0])
+        self._count, self.columns = int(X.shape[0]), tuple(X.shape[1:])
         for name, column in ((what[1], self.y), ("sample_weight", self._weight)):
             if column is not None and (not column.shape or len(column) != self._count):
                 length = len(column) if column.shape else "none"
@@ -75,6 +76,11 @@ class Rows:
         self._size = self._count if batch_size is None else batch_size
         self.batch_count = -(-self._count // self._size)
 
+    @property
+    def whole(self) -> Batch:
+        """All rows as one batch, of the kind that was passed."""
+        return Batch(self._X, self.y, self._weight, self._count)
+
     def batches(self, order: Any = None) -> Iterator[Batch]:
         """Yield the batches.
 
@@ -82,7 +88,7 @@ class Rows:
             order: the numbers of the rows, in the order in which they are taken; None for their own.
         """
         if self.batch_count == 1 and order is None:
-            yield Batch(self._X, self.y, self._weight, self._count)
+            yield self.whole
             return
         for begin in range(0, self._count, self._size):
             end = min(begin + self._size, self._count)
@@ -92,6 +98,25 @@ class Rows:
     def order(self, seed: int, epoch: int) -> Any:
         """Return the rows' numbers shuffled, of shape (rows,); they follow from seed and epoch alone."""
         return np.random.default_rng([seed, epoch]).permutation(self._count)
+
+
+def _array_of(X: Any, name: str) -> Any:
+    """Return what is no table yet as an array.
+
+    Raises:
+        DataError: it has no rows, or they differ in length.
+    """
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise DataError(f"{name}={X!r:.60} is no table: its rows must all have as many columns") from error
+    if not array.shape:
+        raise _no_rows(X, name)
+    return array
+
+
+def _no_rows(X: Any, name: str) -> DataError:
+    return DataError(f"{name}={X!r:.60} has no rows; pass an array or a data frame of shape (rows, columns)")
 
 
 def _take(table: Any, rows: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from onlooker.core.errors import warn
+from onlooker.core.errors import DataError, warn
 from onlooker.hosts.declared.sklearn import WARM_START
 from onlooker.hosts.follower import Follower
 
@@ -26,9 +26,9 @@ class WarmStart:
 
     Args:
         estimator: what is trained.
-        rows: the data, as one batch.
+        rows: the data; their batches are those in which they are predicted.
         measures: what is logged of them.
-        classes: checked against the labels; `fit` finds them itself.
+        classes: checked against the labels; `fit` finds them itself, and knows no others.
         per_epoch: how many trees, rounds or iterations an epoch adds.
         predicts: whether predictions may be computed for the logs of the training.
 
@@ -39,7 +39,7 @@ class WarmStart:
 
     Raises:
         TypeError: the estimator has nothing that can be added to, or begins anew in each fit.
-        DataError: a label is missing in `classes`.
+        DataError: a label is missing in `classes`, or in the data.
     """
 
     declaration = WARM_START
@@ -49,8 +49,10 @@ class WarmStart:
         self, estimator: Any, rows: Rows, measures: Measures, classes: Any, per_epoch: int, predicts: bool
     ) -> None:
         self._estimator, self._measures, self._per_epoch, self._predicts = estimator, measures, per_epoch, predicts
-        self._batch = next(rows.batches())
+        self._rows = rows
         self.classes = find_classes(estimator, rows.y, classes)
+        if self.classes is not None and rows.y is not None:
+            _check_none_is_lacking(type(estimator).__name__, rows.y, self.classes)
         params = estimator.get_params(deep=False)
         self._is_histogram = any(kind.__name__ == "BaseHistGradientBoosting" for kind in type(estimator).__mro__)
         self._size = next((name for name in ("n_estimators", "max_iter") if name in params), "")
@@ -77,9 +79,8 @@ class WarmStart:
         self._fit()
         run.step += 1
         if follower.listens("on_epoch_end") or follower.listens("on_train_end"):
-            values, _ = self._measures.of_training(self._batch, self._predicts)
             run.native_logs = self._measures.native_logs()
-            follower.log(values)
+            follower.log(self._measure())
         return self._why_enough(target)
 
     def restore(self) -> None:
@@ -88,8 +89,21 @@ class WarmStart:
             self._params[self._size] = self._count() or self._params[self._size]
         self._estimator.set_params(**self._params)
 
+    def _measure(self) -> dict[str, Any]:
+        """Return what is logged of an epoch: of the rows as the estimator predicts them after it."""
+        measures, size = self._measures, self._rows.whole.size
+        scores, sums = measures.new_scores(), dict[str, float]()
+        for batch in self._rows.batches() if self._predicts else ():
+            for name, value in measures.of(batch, scores)[0].items():
+                sums[name] = sums.get(name, 0.0) + value * batch.size
+        values = {name: total / size for name, total in sums.items()}
+        own = measures.own_loss(size)
+        if own is not None:
+            values["loss"] = own
+        return {**values, **scores.of_all()}
+
     def _fit(self) -> None:
-        batch = self._batch
+        batch = self._rows.whole
         given = {} if batch.weight is None else {"sample_weight": batch.weight}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # of course it has not, after so few iterations
@@ -131,6 +145,22 @@ class WarmStart:
         if len(scores) < patience + 1:
             return False
         return bool(np.max(scores[-patience:]) <= scores[-patience - 1] + estimator.tol)
+
+
+def _check_none_is_lacking(name: str, y: Any, classes: Any) -> None:
+    """Refuse classes of which the data have no row.
+
+    Raises:
+        DataError: with some of them.
+    """
+    if y.size != len(y):
+        return
+    lacking = np.setdiff1d(classes, y)
+    if len(lacking):
+        raise DataError(
+            f"y has no row with {', '.join(map(repr, lacking[:5].tolist()))}, which is among the classes; in the way "
+            f"warm_start a fit of {name} learns its labels from y alone, so that y must have them all"
+        )
 
 
 def _warn_of_early_stopping(name: str, params: dict[str, Any], per_epoch: int) -> None:

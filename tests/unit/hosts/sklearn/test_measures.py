@@ -99,7 +99,7 @@ def test_metrics_of_ones_own():
     metrics = {"f1": lambda y, found: f1_score(y, found, average="macro"), "zero": lambda y, found: np.float32(0)}
     estimator = GaussianNB()
     logs, _ = last_logs(estimator, LABELS, metrics=metrics)
-    assert list(logs)[:4] == ["accuracy", "f1", "loss", "zero"]
+    assert list(logs)[:4] == ["accuracy", "loss", "f1", "zero"]
     assert logs["val_f1"] == pytest.approx(f1_score(LABELS, estimator.predict(X), average="macro"))
 
 

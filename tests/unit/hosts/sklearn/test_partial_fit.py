@@ -162,7 +162,7 @@ def test_what_the_estimator_raises():
 
 def test_a_metric_that_is_no_number():
     seen = Recorder()
-    with pytest.raises(LogError, match=r"'all' was logged as an array of shape \(16,\)"):
+    with pytest.raises(LogError, match=r"metrics\['all'\] returned an array of shape \(16,\)"):
         ol.fit_sklearn(
             SGDRegressor(), X, NUMBERS, batch_size=16, metrics={"all": lambda y, found: y - found}, callbacks=[seen]
         )
