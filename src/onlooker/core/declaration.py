@@ -6,12 +6,12 @@ that it can be read without the host's framework.
 
 from __future__ import annotations
 
-from .errors import AttachError, nearest
+from .errors import AttachError, nearest, warn
 from .hooks import HOOKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from typing import Any
 
 NATIVE, EMULATED, ABSENT = "native", "emulated", "absent"
@@ -42,6 +42,18 @@ ABILITIES: dict[str, str] = {
     "faults": "on_error: raise, warn, disable",
 }
 """Every ability by name, with what it means."""
+
+
+_FRAME = ("on_train_begin", "on_train_end")
+"""What always comes. By itself it does no work: it prepares and finishes what the other hooks do."""
+
+_INSTEAD = {
+    "on_train_batch_begin": "on_epoch_begin",
+    "on_train_batch_end": "on_epoch_end",
+    "on_test_batch_begin": "on_test_begin",
+    "on_test_batch_end": "on_test_end",
+}
+"""The hooks around those that a host without batches never calls."""
 
 
 class Support:
@@ -128,6 +140,29 @@ class Declaration:
             if support.level == ABSENT:
                 raise AttachError(f"{callback} needs {need!r}, which is absent in {self.name}: {support.reason}")
 
+    def warn_if_never_called(self, callback: str, heard: Collection[str]) -> None:
+        """Warn of a callback whose work is in hooks that never come here.
+
+        Nothing is said where some of its hooks come, but for the begin and the end of the training: it was written for
+        every host, and does here what can be done here. Nor of one that hears these two and predictions, which stand
+        apart from a training.
+
+        Args:
+            callback: its name.
+            heard: the hooks that it overrides.
+        """
+        never = [hook for hook in heard if self.hooks[hook].level == ABSENT]
+        comes = [hook for hook in heard if hook not in never]
+        if not never or any(hook not in _FRAME for hook in comes):
+            return
+        if comes and all(HOOKS[hook].stage == "predict" for hook in never):
+            return
+        verb = "is" if len(never) == 1 else "are"
+        reasons = "; ".join(dict.fromkeys(self.hooks[hook].reason for hook in never))
+        instead = [_INSTEAD[hook] for hook in never if hook in _INSTEAD and self.hooks[_INSTEAD[hook]].level != ABSENT]
+        hint = f". Use {_listed(instead)} instead" if instead else ""
+        warn(f"{callback}.{_listed(never)} {verb} never called in {self.name}: {reasons}{hint}")
+
     def as_dict(self) -> dict[str, Any]:
         """Return the whole declaration, for JSON."""
         return {
@@ -138,6 +173,10 @@ class Declaration:
             "hooks": {hook: support.as_dict() for hook, support in self.hooks.items()},
             "abilities": {ability: support.as_dict() for ability, support in self.abilities.items()},
         }
+
+
+def _listed(hooks: list[str]) -> str:
+    return hooks[0] if len(hooks) == 1 else f"{', '.join(hooks[:-1])} and {hooks[-1]}"
 
 
 def _complete(known: Iterable[str], given: Mapping[str, Support]) -> dict[str, Support]:

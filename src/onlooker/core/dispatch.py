@@ -218,6 +218,7 @@ class Dispatcher:
             self._bind(callback)
             if callback.only_on == FIRST_RANK and self.run.rank != 0:
                 continue  # attached, so that what it is asked for is there, but it hears nothing in this process
+            self.run.host.warn_if_never_called(type(callback).__name__, heard)
             for hook, call in heard.items():
                 calls.setdefault(hook, []).append(self._lines[hook].own(call, callback))
             keep = getattr(callback, "keep", None)

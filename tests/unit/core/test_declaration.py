@@ -1,11 +1,12 @@
 """What a host says of itself is complete, and says why."""
 
 import json
+import warnings
 
 import pytest
 
 from onlooker.core.declaration import ABILITIES, Declaration, Support, absent, emulated, native
-from onlooker.core.errors import AttachError
+from onlooker.core.errors import AttachError, OnlookerWarning
 from onlooker.core.hooks import HOOKS
 
 
@@ -45,6 +46,54 @@ def test_needs():
         declaration.check_needs("Watch", ("weight",))
     with pytest.raises(AttachError, match="which is no ability; known: params, logs"):
         declaration.check_needs("Watch", ("zzzz",))
+
+
+BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_test_batch_begin", "on_test_batch_end")
+
+
+@pytest.mark.parametrize(
+    ("heard", "message"),
+    [
+        (
+            ("on_train_batch_end",),
+            "Watch.on_train_batch_end is never called in Here: no batches. Use on_epoch_end instead",
+        ),
+        (
+            ("on_test_batch_end",),
+            "Watch.on_test_batch_end is never called in Here: no batches. Use on_test_end instead",
+        ),
+        (("on_predict_end",), "Watch.on_predict_end is never called in Here: alone"),
+        (
+            ("on_train_begin", "on_train_batch_end", "on_predict_end"),
+            "Watch.on_train_batch_end and on_predict_end are never called in Here: no batches; alone. "
+            "Use on_epoch_end instead",
+        ),
+        (
+            BATCH_HOOKS,
+            "Watch.on_train_batch_begin, on_train_batch_end, on_test_batch_begin and on_test_batch_end are never "
+            "called in Here: no batches. Use on_epoch_begin, on_epoch_end, on_test_begin and on_test_end instead",
+        ),
+        (("on_train_batch_end", "on_epoch_end"), None),
+        (("on_test_begin", "on_test_batch_end"), None),
+        (("on_train_begin", "on_train_end", "on_predict_end"), None),
+        (("on_train_end",), None),
+        ((), None),
+        (tuple(HOOKS), None),
+    ],
+)
+def test_hooks_that_are_never_called(heard, message):
+    hooks = {**dict.fromkeys(BATCH_HOOKS, absent("no batches")), "on_predict_end": absent("alone")}
+    declaration = Declaration("Here", use="", hooks=hooks)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        declaration.warn_if_never_called("Watch", heard)
+    assert [(one.category, str(one.message)) for one in caught] == ([(OnlookerWarning, message)] if message else [])
+
+
+def test_a_hook_is_no_advice_where_it_is_absent_itself():
+    declaration = Declaration("Here", use="", hooks={hook: absent("no tests") for hook in HOOKS if "test" in hook})
+    with pytest.warns(OnlookerWarning, match="Watch.on_test_batch_end is never called in Here: no tests$"):
+        declaration.warn_if_never_called("Watch", ("on_test_batch_end",))
 
 
 def test_as_json():

@@ -170,3 +170,22 @@ def test_a_stop_of_ours():
 
 def test_without_targets():
     assert len(ol.fit_sklearn(IsolationForest(), X, epochs=3).estimators_) == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "is_vain"),
+    [
+        (ol.callbacks.History, False),
+        (ol.callbacks.Progress, False),
+        (ol.callbacks.Doctor, False),
+        (lambda: ol.callbacks.Inside("weights"), True),
+    ],
+    ids=["History", "Progress", "Doctor", "Inside"],
+)
+def test_who_is_told_that_there_are_no_batches(make, is_vain):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ol.fit_sklearn(LogisticRegression(), X, LABELS, epochs=3, callbacks=[make()])
+    caught = [str(one.message) for one in caught if "never called" in str(one.message)]
+    assert len(caught) == is_vain
+    assert all(one.startswith("Inside.on_train_batch_begin and on_train_batch_end are never") for one in caught)
