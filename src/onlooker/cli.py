@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import onlooker as ol
-from onlooker.core.errors import OnlookerError, missing_extra
+from onlooker.core.errors import OnlookerError, missing_extra, nearest
 
 DONE, REFUSED, INTERRUPTED = 0, 2, 130
 """Exit codes: 2 for what the user can mend, as argparse has it; 130 after Ctrl-C, as shells have it."""
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: those after the program's name; None for what it was called with.
     """
-    given = _parser().parse_args(arguments)
+    given = _parse(sys.argv[1:] if arguments is None else arguments)
     run: Callable[[argparse.Namespace], int] = given.run
     try:
         code = run(given)
@@ -84,7 +84,7 @@ def hosts(given: argparse.Namespace) -> int:
     try:
         declarations = find_named(given.name, find_declarations())
     except ValueError as error:
-        return _refuse(str(error))
+        return _refuse(f"onlooker hosts: {error}")
     if given.json:
         print(as_json(declarations))
     else:
@@ -153,31 +153,83 @@ def _load_demo() -> Callable[..., None]:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
+    @property
+    def options(self) -> list[str]:
+        """The options that it knows, such as `--epochs`."""
+        return [option for action in self._actions for option in action.option_strings]
+
     def error(self, message: str) -> NoReturn:
         self.exit(REFUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what was asked for; where that cannot be, say so in one line and exit."""
+    parser, commands = _parser()
+    word = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if word is not None and word not in commands:
+        guess = nearest(word, commands)
+        hint = f"did you mean {guess}?" if guess else f"there are {' and '.join(commands)}"
+        parser.error(f"no command is called {word!r} ({hint})")
+    given, unknown = parser.parse_known_args(arguments)
+    if given.command is None:
+        what = (
+            f"unrecognized arguments: {' '.join(unknown)}" if unknown else f"say which command: {' or '.join(commands)}"
+        )
+        parser.error(what)
+    if unknown:
+        command = commands[given.command]
+        guess = nearest(unknown[0], command.options)
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{f' (did you mean {guess}?)' if guess else ''}")
+    return given
+
+
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+    """Return the parser, and that of each command."""
     parser = _Parser(prog="onlooker", description="The callback system for every training loop.")
     parser.add_argument("--version", action="version", version=f"onlooker {ol.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="command")
 
     command = commands.add_parser("demo", help="train a GAN on handwritten digits, and keep the pictures that it draws")
+    command.description = "Train a GAN on handwritten digits; keep the pictures that it draws, and a film of them."
     command.set_defaults(run=demo)
-    command.add_argument("--epochs", type=_whole(1), default=120, help="how long to train (default: %(default)s)")
     command.add_argument(
-        "--every", type=_whole(1), help=f"epochs between pictures (default: about {DRAWINGS} pictures)"
+        "--epochs", metavar="N", type=_whole(1), default=120, help="how long to train (default: %(default)s)"
     )
     command.add_argument(
-        "--directory", type=Path, default=Path("onlooker-demo"), help="where the pictures go (default: %(default)s)"
+        "--every", metavar="N", type=_whole(1), help=f"epochs between pictures (default: about {DRAWINGS} pictures)"
     )
-    command.add_argument("--seed", type=_whole(0), default=0, help="the same gives the same (default: %(default)s)")
+    command.add_argument(
+        "--directory",
+        metavar="PATH",
+        type=_path,
+        default=Path("onlooker-demo"),
+        help="where the pictures go; it is made if it is not there (default: %(default)s)",
+    )
+    command.add_argument(
+        "--seed",
+        metavar="N",
+        type=_whole(0),
+        default=0,
+        help="what chance follows from: with the same the pictures are the same (default: %(default)s)",
+    )
 
     command = commands.add_parser("hosts", help="show what each host gives to callbacks")
+    command.description = "Show what each host (a loop, or somebody else's trainer) gives to callbacks."
+    command.epilog = "For example: onlooker hosts Keras; onlooker hosts torch sklearn"
     command.set_defaults(run=hosts)
-    command.add_argument("name", nargs="*", help="only these, with reasons and limits; the beginning is enough")
-    command.add_argument("--json", action="store_true", help="for programs")
-    return parser
+    command.add_argument(
+        "name",
+        nargs="*",
+        help="only these, with reasons and limits: the beginning of a host's name, or the package that it needs",
+    )
+    command.add_argument("--json", action="store_true", help="print all of it as JSON, for programs")
+    return parser, commands.choices
+
+
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected the path of a directory, not ''; '.' is the one at hand")
+    return Path(text)
 
 
 def _whole(least: int) -> Callable[[str], int]:

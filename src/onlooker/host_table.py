@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Iterable, Iterator
 from string import ascii_uppercase
 
@@ -36,6 +37,9 @@ ORDER = (
 )
 """In which the modules come; one that is not named follows by name."""
 
+_PACKAGES = {"sklearn": "scikit-learn", "pytorch": "torch"}
+"""Packages by what people call them."""
+
 _WIDE = 140
 """So many columns of the terminal are room enough for the meanings."""
 
@@ -59,14 +63,21 @@ def as_json(hosts: list[Declaration]) -> str:
 
 
 def find_named(words: Iterable[str], hosts: list[Declaration]) -> list[Declaration]:
-    """Return the hosts whose name begins with one of the words, in any case; all where there are none.
+    """Return the hosts that one of the words means; all where there are none.
+
+    A word is the beginning of a host's name, or, where no name begins so, the package that it needs or a word in its
+    name. In any case, and `sklearn` and `pytorch` too.
 
     Raises:
         ValueError: no host is called so.
     """
     found: list[Declaration] = []
     for word in words:
-        named = [host for host in hosts if host.name.lower().startswith(word.lower())]
+        wanted = word.strip().lower()
+        named = [host for host in hosts if wanted and host.name.lower().startswith(wanted)]
+        if not named:
+            wanted = _PACKAGES.get(wanted, wanted)
+            named = [host for host in hosts if wanted in (host.package, *re.findall(r"[\w-]+", host.name.lower()))]
         if not named:
             guess = nearest(word, [host.name for host in hosts], cutoff=0.4)
             hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(host.name for host in hosts)}"

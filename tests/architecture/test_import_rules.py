@@ -41,12 +41,14 @@ PERMISSIONS = [
     ("hosts/trainer/trainer.py", "import onlooker.callbacks.history"),
     ("hosts/keras.py", "import onlooker.hosts.declared.keras"),
     ("examples/gan_digits.py", "import onlooker"),
+    ("__main__.py", "import onlooker.cli"),
 ]
 FILES = {file for _, file, _ in BREACHES} | {
     "callbacks/progress.py",
     "hosts/declared/keras.py",
     "examples/gan_digits.py",
     "cli.py",
+    "__main__.py",
 }
 
 

@@ -69,8 +69,9 @@ def test_core_loads_no_other_part_of_onlooker():
     assert parts == {"core"}
 
 
-def test_the_command_line_starts_without_a_framework():
-    assert not roots(loaded_by("onlooker.cli")) & FRAMEWORKS
+@pytest.mark.parametrize("module", ["onlooker.cli", "onlooker.__main__"])
+def test_the_command_line_starts_without_a_framework(module):
+    assert not roots(loaded_by(module)) & FRAMEWORKS
 
 
 @pytest.mark.parametrize("package", ["callbacks", "hosts/declared"])

@@ -87,7 +87,12 @@ def test_the_demo_draws_about_fifteen_times_by_itself(tmp_path, monkeypatch):
         (["--every", "9", "--epochs", "8"], "--every 9 is more than --epochs 8"),
         (["--seed", "-1"], "argument --seed: expected a whole number of 0 or more, not '-1'"),
         (["--seed", str(2**64)], "argument --seed: expected"),
-        (["--epoks", "3"], "unrecognized arguments: --epoks 3"),
+        (
+            ["--epoks", "3"],
+            "onlooker demo: unrecognized arguments: --epoks 3 (did you mean --epochs?); see onlooker demo",
+        ),
+        (["5"], "onlooker demo: unrecognized arguments: 5; see onlooker demo --help"),
+        (["--directory", ""], "argument --directory: expected the path of a directory, not ''"),
     ],
 )
 def test_bad_arguments_give_one_line_and_exit_code_2(tmp_path, capsys, arguments, message):
@@ -219,7 +224,24 @@ def test_hosts_by_the_beginning_of_a_name(capsys):
 
 def test_a_host_that_is_not_there(capsys):
     assert main(["hosts", "Kers"]) == 2
-    assert capsys.readouterr().err.startswith("no host is called 'Kers'; did you mean 'Keras")
+    assert capsys.readouterr().err.startswith("onlooker hosts: no host is called 'Kers'; did you mean 'Keras")
+    assert main(["hosts", ""]) == 2
+    assert capsys.readouterr().err.startswith("onlooker hosts: no host is called ''; known: Loop, Trainer")
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("torch", ["Loop", "Trainer", "Keras (torch)"]),
+        ("PyTorch", ["Loop", "Trainer", "Keras (torch)"]),
+        ("jax", ["Loop (JAX)", "Keras (jax)"]),
+        ("sklearn", ["scikit-learn (partial_fit)", "scikit-learn (warm_start)"]),
+        ("loop", ["Loop", "Loop (JAX)"]),
+    ],
+)
+def test_hosts_by_the_package_that_they_need(capsys, word, expected):
+    assert main(["hosts", "--json", word]) == 0
+    assert [host["name"] for host in json.loads(capsys.readouterr().out)] == expected
 
 
 @pytest.mark.parametrize("arguments", [[], ["keras"]])
@@ -257,8 +279,33 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"onlooker {onlooker.__version__}\n"
 
 
-def test_without_a_command_it_says_what_there_is(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "onlooker: say which command: demo or hosts; see onlooker --help"),
+        (["-v"], "onlooker: unrecognized arguments: -v; see onlooker --help"),
+        (["demoo"], "onlooker: no command is called 'demoo' (did you mean demo?); see onlooker --help"),
+        (["help"], "onlooker: no command is called 'help' (there are demo and hosts); see onlooker --help"),
+        (
+            ["hosts", "--jsn"],
+            "onlooker hosts: unrecognized arguments: --jsn (did you mean --json?); see onlooker hosts --help",
+        ),
+    ],
+)
+def test_what_is_no_command_gets_one_line_that_says_what_there_is(capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
-        main([])
+        main(arguments)
     assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("onlooker: ")
+    assert capsys.readouterr().err == f"{message}\n"
+
+
+def test_python_m_onlooker_is_the_same():
+    def call(*arguments):
+        command = [sys.executable, "-m", "onlooker", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    assert call("--version") == (0, f"onlooker {onlooker.__version__}\n", "")
+    assert call() == (2, "", "onlooker: say which command: demo or hosts; see onlooker --help\n")
+    code, out, _ = call("hosts", "--json", "Loop")
+    assert (code, json.loads(out)[0]["name"]) == (0, "Loop")
