@@ -53,7 +53,8 @@ class Scores:
                 except ValueError:  # if it is not for the rows, it comes again over all of them, and is raised there
                     continue
                 except Exception as error:
-                    raise self._with_note(error, name) from None
+                    self._tell_whose(error, name)
+                    raise
             number = _number(name, value)
             if number == number:
                 values[name] = number
@@ -74,14 +75,14 @@ class Scores:
             try:
                 value = metric(targets, predictions)
             except Exception as error:
-                raise self._with_note(error, name) from None
+                self._tell_whose(error, name)
+                raise
             values[name] = _number(name, value)
         return values
 
-    def _with_note(self, error: Exception, name: str) -> Exception:
+    def _tell_whose(self, error: Exception, name: str) -> None:
         rows = sum(len(part) for part in self._predictions)
         error.add_note(f"in metrics[{name!r}], called with the targets and the predictions of {rows} rows")
-        return error
 
 
 def _joined(parts: list[Any]) -> Any:

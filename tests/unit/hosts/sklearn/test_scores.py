@@ -226,10 +226,11 @@ def test_a_metric_that_raises_is_named():
     for error in (ValueError, KeyError):
 
         def fail(y, found, error=error):
-            raise error("no")
+            raise error("no") from OSError("why")
 
         with pytest.raises(error, match="no") as caught:
             ol.fit_sklearn(GaussianNB(), X, LABELS, metrics={"mine": fail}, callbacks=[Recorder()])
+        assert isinstance(caught.value.__cause__, OSError)
         assert caught.value.__notes__ == ["in metrics['mine'], called with the targets and the predictions of 40 rows"]
     with pytest.raises(ValueError, match="Target is multiclass but average='binary'"):
         ol.fit_sklearn(GaussianNB(), X, LABELS, metrics=F1, batch_size=16, callbacks=[Recorder()])
