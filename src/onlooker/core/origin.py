@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         """What a view watches a step with, operation by operation; a context around it."""
 
         origin: Origin | None
+        error: Exception | None
+        """What went wrong in the watching itself."""
 
         def __enter__(self) -> Trace: ...
         def __exit__(self, *error: object) -> None: ...

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from torch._subclasses import FakeTensor
 from torch.utils._pytree import tree_leaves
 
 
@@ -16,20 +17,31 @@ def is_float(tensor: object) -> bool:
     """Say whether a thing is a tensor that can hold NaN."""
     return (
         isinstance(tensor, torch.Tensor)
+        and not (tensor.is_nested or _is_empty_shell(tensor))
         and (tensor.is_floating_point() or tensor.is_complex())
         and tensor.layout is torch.strided
         and tensor.element_size() > 1  # isfinite knows no float8
     )
 
 
+def _is_empty_shell(tensor: torch.Tensor) -> bool:
+    """Say whether there are no numbers in a tensor, only a shape. A subclass may keep its own, whatever its device."""
+    is_plain = type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter
+    return isinstance(tensor, FakeTensor) or (is_plain and tensor.is_meta)
+
+
 def floats(tree: Any) -> list[torch.Tensor]:
-    """Return the tensors that can hold NaN in any tuples, lists and dicts; of sparse ones their values."""
-    found = [one._values() if _is_sparse(one) else one for one in tree_leaves(tree)]
+    """Return the tensors that can hold NaN in any tuples, lists and dicts; of sparse and nested ones their values."""
+    found = [_values(one) for one in tree_leaves(tree)]
     return [one for one in found if is_float(one)]
 
 
-def _is_sparse(one: object) -> bool:
-    return isinstance(one, torch.Tensor) and one.layout is torch.sparse_coo
+def _values(one: Any) -> Any:
+    if not isinstance(one, torch.Tensor):
+        return one
+    if one.is_nested:
+        return one.values()
+    return one._values() if one.layout is torch.sparse_coo else one
 
 
 @torch.no_grad()

@@ -23,10 +23,6 @@ _PLACES = {
 }
 
 
-LARGE = 1e8
-"""Weights do not become so large by learning."""
-
-
 class Finding:
     """Where numbers stopped being finite, as far as it was found.
 
@@ -34,7 +30,8 @@ class Finding:
         phase: `"data"`, `"weights"`, `"forward"`, `"backward"`, `"optimizer"`, or `"unknown"`.
         module: the module; `""` where in none, as in a loss function.
         operation: the operation, such as `"log"`; `""` where none could be seen.
-        parameter: the weight, where it is about one.
+        parameter: the weight, where it is about one; in phase `"weights"` also a buffer, or a tensor of an optimizer's
+            state, such as `"exp_avg_sq of 2.weight"`.
         line: the line of your own code that led to it.
         why: what usually makes such an operation do so.
         origin: all that is known of the operation, with the ranges of its inputs and outputs; None in phase
@@ -82,7 +79,7 @@ class Finding:
         if self.phase == "data":
             return f"NaN or infinities came with the data of batch {self.batch}, epoch {self.epoch}"
         if self.phase == "weights":
-            return f"the weight {self.parameter!r} was not finite when batch {self.batch} of epoch {self.epoch} began"
+            return f"{self.parameter!r} was not finite when batch {self.batch} of epoch {self.epoch} began"
         what = f"{self.parameter!r} stopped being finite" if self.parameter else "numbers stopped being finite"
         module = f" of module {self.module!r}" if self.module else ""
         operation = f", in the operation {self.operation}" if self.operation else ""
@@ -104,8 +101,7 @@ class Finding:
             lines += _ranges("" if origin.phase in ("optimizer", "weights") else "weight ", origin.parameters)
             lines += [f"  {name.replace('_', ' ')}: {value:g}" for name, value in origin.numbers.items()]
         if origin is not None:
-            sizes = [max(abs(one.min), abs(one.max)) for one in origin.parameters.values() if one.finite]
-            if origin.phase == "forward" and sizes and max(sizes) > LARGE:
+            if "largest_weight" in origin.numbers:
                 lines.append("  weights as large as these come from large steps: the learning rate may be far too high")
             lines.append(f"  noticed at step {self.noticed_step}: {self.noticed}")
         lines += [f"  note: {note}" for note in self.notes]

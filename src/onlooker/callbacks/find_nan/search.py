@@ -37,6 +37,7 @@ class Search:
         compared: how many batches had values to compare.
         differing: the batch that came out different from the first time, or None.
         error: what went wrong in the search itself, or None.
+        trace_error: what went wrong when the batch was watched, so that less may be known than there is; or None.
         other_steps: whether an optimizer stepped in other batches than the first time.
     """
 
@@ -51,6 +52,7 @@ class Search:
         self._has_traced = False
         self.origin: Origin | None = None
         self.error: Exception | None = None
+        self.trace_error: Exception | None = None
         self.compared = 0
         self.differing: Kept | None = None
         self.other_steps = False
@@ -124,6 +126,8 @@ class Search:
         elif self.kept is None:
             count = len(self.batches)
             said.append(f"the last {count} batches were run once more from before them, and all stayed finite")
+        elif self.trace_error is not None:
+            said.append(f"watching the operations of batch {self.kept.batch} failed midway: {self.trace_error!r}")
         elif self.origin is None:
             said.append(f"batch {self.kept.batch} was run once more, and the numbers were finite in all operations")
         if self.differing is not None:
@@ -150,7 +154,7 @@ class Search:
         trace, self._trace = self._trace, None
         if trace is not None:
             trace.__exit__(None, None, None)
-            self.origin = trace.origin
+            self.origin, self.trace_error = trace.origin, trace.error
 
     def _fresh(self, kept: Kept) -> Kept:
         """Return the batch with data of its own: the body may change them."""

@@ -12,6 +12,7 @@ from tests.unit.callbacks.find_nan.trainings import (
     Net,
     adam,
     batches,
+    find,
     is_finite,
     loop,
     mean_square,
@@ -24,13 +25,6 @@ import onlooker as ol
 from onlooker.callbacks import FindNaN
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is NaN:onlooker.OnlookerWarning")
-
-
-def find(run=loop, **named):
-    find_nan = FindNaN(**named.pop("arguments", {}))
-    run([find_nan], **named)
-    assert find_nan.finding is not None
-    return find_nan.finding
 
 
 class Cube(torch.autograd.Function):
@@ -62,6 +56,26 @@ FORWARD = {
     "all masked": (lambda x: torch.softmax(x.masked_fill(x == x, -math.inf), 1), "softmax", "all of a row is -inf"),
     "infinities": (lambda x: (x.masked_fill(x == x, math.inf)) * 0, "mul", "0 times infinity"),
     "spread": (lambda x: x * x[:1].std(0), "std", "the spread of one element"),
+    "1 / 0 of Python": (lambda x: (x + 1) / 0.0, "div", "a division by 0; the divisor is a number of Python"),
+    "a cosine": (lambda x: torch.acos(x + 2), "acos", "has to be between -1 and 1"),
+    "a power": (lambda x: (-x - 1) ** 0.5, "pow", "a negative number to a power that is no whole number"),
+    "a negative power": (lambda x: (x * 0) ** -1.5, "pow", "0 to a negative power"),
+    "a product": (lambda x: torch.cumprod(x + 1e10, 1), "cumprod", "beyond what float32 can hold"),
+    "no variance": (
+        lambda x: nn.functional.layer_norm(x * 0, (8,), eps=0.0),
+        "native_layer_norm",
+        "the variance of what it normalises is 0",
+    ),
+    "all ignored": (
+        lambda x: x * nn.functional.cross_entropy(x, torch.full((16,), -100)),
+        "nll_loss_forward",
+        "all are ignore_index",
+    ),
+    "long targets": (
+        lambda x: x * nn.functional.ctc_loss(x.view(4, 4, 8), torch.ones(4, 4).long(), [4] * 4, [4] * 4),
+        "ctc_loss",
+        "a target is longer than its input",
+    ),
 }
 
 
@@ -89,6 +103,8 @@ BACKWARD = {
     "sqrt": (lambda x: torch.sqrt(x * 0), "sqrt", "the derivative of sqrt is infinite at 0"),
     "norm": (lambda x: (x * 0).pow(0.5), "pow", "the derivative of a power"),
     "where": (lambda x: torch.where(x > 1e9, torch.sqrt(x * 0), x), "sqrt", "the derivative of sqrt"),
+    "mask": (lambda x: torch.where(x > 1e9, torch.log(x * 0), x), "log", "where() and masks do not protect"),
+    "svd": (lambda x: x + torch.linalg.svd(x.T @ x * 0)[0].sum(), "linalg_svd", "two singular values are equal"),
     "own": (lambda x: Cube.apply(x * 0), "Cube", ""),
 }
 
@@ -102,6 +118,16 @@ def test_in_the_backward_pass(name):
     assert why in finding.why
     assert finding.line.startswith("test_find_nan.py:")
     assert finding.is_exact
+
+
+def test_what_is_not_used_is_told_where_it_became_nan():
+    """The infinity is that of the forward pass, and where() keeps it from the loss."""
+    finding = find(spoil=lambda x: torch.where(x > 1e9, torch.exp(x + 100), x))
+    assert (finding.phase, finding.operation) == ("forward", "exp")
+    assert finding.origin.became.startswith("mul, in the derivative of exp, in module 'middle'")
+    assert "where() and masks do not protect" in finding.origin.became
+    finding = find(spoil=lambda x: torch.sqrt(x * 0))
+    assert "where()" not in finding.origin.became, "there is none"
 
 
 def test_in_the_loss_function():

@@ -101,3 +101,11 @@ def state_of(model, optimizer):
 
 def is_finite(model):
     return all(bool(torch.isfinite(one).all()) for one in model.state_dict().values())
+
+
+def find(run=loop, **named):
+    """Train with a `FindNaN`, and return what it has found."""
+    find_nan = ol.callbacks.FindNaN(**named.pop("arguments", {}))
+    run([find_nan], **named)
+    assert find_nan.finding is not None
+    return find_nan.finding
