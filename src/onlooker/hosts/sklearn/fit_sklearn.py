@@ -107,8 +107,8 @@ def fit_sklearn(
     """
     way = find_way(estimator, way)
     check_numbers(epochs=(epochs, 0), batch_size=(batch_size, 1), per_epoch=(per_epoch, 1), seed=(seed, 0))
-    check_ways(type(estimator).__name__, way, shuffle, seed, per_epoch)
     check_kinds(shuffle, measure_training, resume)
+    check_ways(type(estimator).__name__, way, shuffle, seed, per_epoch)
     check_metrics(estimator, metrics)
     if sample_weight is not None and not takes(getattr(estimator, way.replace("warm_start", "fit")), "sample_weight"):
         raise DataError(f"{type(estimator).__name__} takes no sample_weight; leave it out")

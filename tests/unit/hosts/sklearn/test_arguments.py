@@ -105,6 +105,7 @@ def test_arguments(given, kind, message):
     ("given", "kind", "message"),
     [
         ({"shuffle": True}, ValueError, "shuffle=True is for partial_fit, but LogisticRegression is trained by warm_"),
+        ({"shuffle": "no"}, TypeError, "shuffle='no' is a str"),
         ({"seed": 0}, ValueError, "seed=0 is for partial_fit, .* its random_state"),
         ({"classes": [0, 1, 2, 3, 4]}, DataError, "y has no row with 3, 4, which is among the classes; .*from y alone"),
         ({"classes": [0, 1]}, DataError, "y has labels that are not in classes: 2"),
