@@ -140,7 +140,9 @@ class _Fit:
         if isinstance(left, _End):
             left.fit.cut_off(KeyboardInterrupt("CatBoost was cut off at a moment at which it tells nobody"))
         caller.onlooker_fit = self
-        caller._callbacks = [one if isinstance(one, CatBoostHost) else self._watched(one) for one in caller._callbacks]
+        caller._callbacks = [
+            _Hearing(self, one) if isinstance(one, CatBoostHost) else self._watched(one) for one in caller._callbacks
+        ]
         setattr(self.model, _IS_TRAINED, _End(self))
 
     @classmethod
@@ -207,9 +209,9 @@ class _Fit:
 
     def _all_hear(self, info: Any) -> None:
         """Have those hear the last round whom CatBoost will no longer call, as somebody has stopped it."""
-        for host in self._caller._callbacks:
-            if isinstance(host, CatBoostHost):
-                self._let_hear(host, info)
+        for one in self._caller._callbacks:
+            if isinstance(one, _Hearing):
+                self._let_hear(one.host, info)
 
     def _let_hear(self, host: CatBoostHost, info: Any) -> None:
         if host not in self._hosts:
@@ -245,6 +247,17 @@ class _Fit:
                 raise
 
         return SimpleNamespace(after_iteration=after_iteration)
+
+
+class _Hearing:
+    """What stands for an adapter in one training: it need not look for the training in each round."""
+
+    def __init__(self, fit: _Fit, host: CatBoostHost) -> None:
+        self._fit, self.host = fit, host
+
+    def after_iteration(self, info: Any) -> bool:
+        """Take a round that is over, and say whether there shall be another."""
+        return self.host.follower.is_in_hook or self._fit.hear(self.host, info)
 
 
 class _End:

@@ -44,6 +44,8 @@ class Follower:
         run: the run under way, or the last one; None before the first.
         scopes: what is open.
         ledger: what was logged.
+        is_alone: whether no other process trains with this one.
+        look: a quick look, for who asks often: whether `is_stopping` could find that the model's flag is up.
 
     Raises:
         AttachError: a callback is refused; the message says which and why.
@@ -52,6 +54,8 @@ class Follower:
     run: Run
     scopes: Scopes
     ledger: Ledger
+    is_alone: bool
+    look: Callable[[], object]
 
     def __init__(self, callbacks: Iterable[Any], declaration: Declaration, agreement: Agreement | None = None) -> None:
         self.callbacks = tuple(listed(callbacks))
@@ -96,8 +100,9 @@ class Follower:
         self.scopes = Scopes(run, dispatcher, self.ledger.logs_for, self.ledger.closed)
         self.listens = dispatcher.listens
         self._flags = StopFlags(run)
+        self.look = self._flags.look
         self._flags.clear()
-        self._is_alone = run.world_size == 1
+        self.is_alone = run.world_size == 1
         self._agreement.prepare(run.world_size)
         run.save_extra = self.state_dict
         if self._resumed is not None:
@@ -214,7 +219,7 @@ class Follower:
         run = self.run
         if not run.is_stop_requested:
             self._flags.is_up()
-        if not self._is_alone:
+        if not self.is_alone:
             self._agreement.settle(run)
         return run.is_stop_requested
 

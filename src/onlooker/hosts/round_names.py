@@ -6,7 +6,7 @@ validation's, and one metric is the loss. Where a booster keeps its metrics is f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from onlooker.core.errors import AttachError
@@ -34,6 +34,9 @@ _HIGHER_IS_BETTER = (
     "kappa",
     "mcc",
 )
+
+_SCORE = "_score"
+"""How scikit-learn's metrics end of which more is better."""
 
 
 class RoundNames:
@@ -70,7 +73,7 @@ class RoundNames:
     def sort(
         self,
         results: Mapping[str, Mapping[str, Any]],
-        is_higher_better: Callable[[str], bool] | None = None,
+        is_higher_better: Callable[[str], bool] | Collection[str] = (),
         training: str | None = None,
     ) -> tuple[Metrics, Metrics, Metrics]:
         """Return the values of the training, of the validation, and all others as `<data set>_<metric>`.
@@ -79,7 +82,7 @@ class RoundNames:
 
         Args:
             results: by data set and metric, as the booster has them, in its order.
-            is_higher_better: says it of a metric; None knows the usual names.
+            is_higher_better: says it of a metric; or those of which it is known, beside the usual names.
             training: how the booster itself calls the data set that is trained on, where it says so.
 
         Raises:
@@ -92,7 +95,7 @@ class RoundNames:
         metrics = list(dict.fromkeys(metric for values in results.values() for metric in values))
         if self._loss is not None and self._loss not in metrics:
             raise AttachError(f"no metric is called {self._loss!r}; evaluated are: {', '.join(metrics) or 'none'}")
-        is_higher = is_higher_better or _is_higher_better
+        is_higher = is_higher_better if callable(is_higher_better) else _told_of(is_higher_better)
         loss = self._loss or next((metric for metric in metrics if not is_higher(metric)), None)
 
         def renamed(name: str | None) -> Metrics:
@@ -120,5 +123,10 @@ class RoundNames:
         return found
 
 
+def _told_of(names: Collection[str]) -> Callable[[str], bool]:
+    return lambda metric: metric in names or _is_higher_better(metric)
+
+
 def _is_higher_better(metric: str) -> bool:
-    return metric.lower().partition("@")[0].partition(":")[0] in _HIGHER_IS_BETTER
+    name = metric.lower().partition("@")[0].partition(":")[0]
+    return name in _HIGHER_IS_BETTER or name.endswith(_SCORE)

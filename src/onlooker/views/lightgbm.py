@@ -14,6 +14,7 @@ from onlooker.core.errors import DataError
 from onlooker.core.view import ModelView
 
 from . import booster_files
+from .attributes import Attributes
 from .shared_random import SharedRandom
 
 _RATES = ("learning_rate", "shrinkage_rate", "eta")
@@ -58,6 +59,10 @@ class LightGBMView(ModelView):
     def scale_learning_rate(self, factor: float) -> None:
         """Multiply it by a factor."""
         self.set_learning_rate(self.get_learning_rate() * factor)
+
+    def flag_holders(self) -> tuple[dict[str, Any], ...]:
+        """Return what looks at the model's attributes: a booster's without its `__dict__`; a pack has them all."""
+        return super().flag_holders() if isinstance(self.model, CVBooster) else (Attributes(self.model),)
 
     def observing(self, seed: int | None = None, gradients: bool = False) -> SharedRandom:
         """Keep the random states of Python and NumPy: prediction draws nothing and changes nothing in a booster."""

@@ -15,6 +15,7 @@ from xgboost import collective
 from onlooker.core.view import ModelView
 
 from . import booster_files
+from .attributes import Attributes
 from .shared_random import SharedRandom
 
 
@@ -55,6 +56,10 @@ class XGBoostView(ModelView):
     def process_rank(self) -> int:
         """Return which of them this one is, from 0."""
         return int(collective.get_rank())
+
+    def flag_holders(self) -> tuple[dict[str, Any], ...]:
+        """Return what looks at the model's attributes, without its `__dict__`."""
+        return (Attributes(self.model),)
 
     def _booster(self) -> Any:
         return self.model.cvfolds[0].bst

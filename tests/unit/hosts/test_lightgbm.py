@@ -131,6 +131,14 @@ def test_lightgbm_says_of_which_metric_more_is_better():
     feval = [lambda scores, data: ("gain", 0.5, True), lambda scores, data: ("cost", 0.25, False)]
     train(ol.for_lightgbm(seen), params={"metric": "None"}, feval=feval)
     assert seen.last("on_epoch_end").logs == {"gain": 0.5, "loss": 0.25, "val_gain": 0.5, "val_loss": 0.25}
+    lightgbm.cv(
+        {**PARAMS, "metric": "None"}, lightgbm.Dataset(X, Y), 1, nfold=2, feval=feval, callbacks=[ol.for_lightgbm(seen)]
+    )
+    assert list(seen.last("on_epoch_end").logs) == ["val_gain", "val_loss", "val_gain_std", "val_loss_std"]
+    model = lightgbm.LGBMClassifier(n_estimators=1, verbosity=-1, metric="None")
+    gain = [lambda labels, scores: ("gain", 0.5, True)]
+    model.fit(X, Y, eval_X=HELD_OUT_X, eval_y=HELD_OUT_Y, eval_metric=gain, callbacks=[ol.for_lightgbm(seen)])
+    assert list(seen.last("on_epoch_end").logs) == ["val_gain"]
 
 
 def test_further_data_sets_stand_under_their_names():

@@ -36,7 +36,12 @@ def test_a_booster_that_says_what_is_better():
     assert RoundNames().sort(RESULTS, lambda metric: metric == "logloss")[0] == {"loss": 0.9, "logloss": 0.4}
 
 
-@pytest.mark.parametrize("metric", ["auc", "ndcg@5", "map@3-", "NDCG:top=3", "accuracy"])
+def test_what_is_known_of_one_metric_is_known_beside_the_usual_names():
+    results = {"eval": {"auc": 0.8, "profit": 3.0, "logloss": 0.5}}
+    assert RoundNames().sort(results, {"profit"})[1] == {"auc": 0.8, "profit": 3.0, "loss": 0.5}
+
+
+@pytest.mark.parametrize("metric", ["auc", "ndcg@5", "map@3-", "NDCG:top=3", "accuracy", "f1_score"])
 def test_metrics_of_which_more_is_better(metric):
     assert RoundNames().sort({"eval": {metric: 0.5, "error": 0.2}})[1] == {metric: 0.5, "loss": 0.2}
 

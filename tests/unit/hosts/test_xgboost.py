@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xgboost
 from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from tests.recorder import Recorder
 from xgboost.callback import (
@@ -219,6 +220,76 @@ def test_several_metrics_and_which_is_the_loss():
     logs, found = names_of({"loss": "logloss"}, parameters=metrics)
     assert (logs["loss"], logs["val_error"]) == (found["train"]["logloss"][0], found["eval"]["error"][0])
     assert list(names_of(parameters={"eval_metric": "auc"})[0]) == ["auc", "val_auc"]
+
+
+def profit(predicted, of):
+    """Return a metric of the user's own of which more is better; its name says nothing of it."""
+    return "profit", float(((predicted > 0.5) == (of.get_label() > 0.5)).mean())
+
+
+NO_METRIC = {"disable_default_eval_metric": True}
+
+
+def early(**told):
+    return EarlyStopping(rounds=9, **told)
+
+
+@pytest.mark.parametrize(
+    ("beside", "settings"),
+    [
+        ((), {"maximize": True}),
+        ((), {"maximize": True, "early_stopping_rounds": 9}),
+        ((early(maximize=True),), {}),
+        ((early(maximize=True, metric_name="profit", data_name="train"),), {}),
+    ],
+    ids=["maximize", "early_stopping_rounds", "EarlyStopping", "EarlyStopping_of_one"],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_xgboost_was_told_to_maximize_is_no_loss(beside, settings, is_first):
+    watch = Watch()
+    callbacks = [ol.for_xgboost(watch), *beside]
+    train(
+        *(callbacks if is_first else callbacks[::-1]), rounds=2, custom_metric=profit, parameters=NO_METRIC, **settings
+    )
+    assert [list(logs) for _, logs in watch.seen] == [["profit", "val_profit"]] * 2
+    watch.seen.clear()
+    train(*callbacks, rounds=1, custom_metric=profit, **settings)
+    assert list(watch.seen[0][1]) == ["loss", "profit", "val_loss", "val_profit"]
+
+
+def test_what_xgboost_was_not_told_to_maximize_is_a_loss():
+    watch = Watch()
+    train(ol.for_xgboost(watch), early(maximize=False), rounds=1, custom_metric=profit, parameters=NO_METRIC)
+    assert list(watch.seen[0][1]) == ["loss", "val_loss"]
+    train(ol.for_xgboost(watch, loss="profit"), early(maximize=True), rounds=1, custom_metric=profit)
+    assert list(watch.seen[1][1]) == ["logloss", "loss", "val_logloss", "val_loss"]
+
+
+def test_what_is_maximized_in_cross_validation_is_no_loss():
+    watch = Watch()
+    xgboost.cv(
+        {**PARAMETERS, **NO_METRIC},
+        data()[0],
+        2,
+        custom_metric=profit,
+        maximize=True,
+        callbacks=[ol.for_xgboost(watch)],
+    )
+    assert list(watch.seen[0][1]) == ["profit", "profit_std", "val_profit", "val_profit_std"]
+
+
+def test_what_is_maximized_in_an_estimator_is_no_loss():
+    for metric, callbacks in ((roc_auc_score, []), (sharpness, [early(maximize=True)])):
+        watch = Watch()
+        one = xgboost.XGBClassifier(
+            n_estimators=1, eval_metric=metric, callbacks=[*callbacks, ol.for_xgboost(watch)], **NO_METRIC
+        )
+        one.fit(X, Y, eval_set=[(X[80:], Y[80:])], verbose=False)
+        assert list(watch.seen[0][1]) == [f"val_{metric.__name__}"]
+
+
+def sharpness(labels, predicted):
+    return float(np.abs(predicted - 0.5).mean())
 
 
 def test_nothing_is_evaluated():
@@ -777,7 +848,7 @@ def test_an_estimator_is_cloned_with_copies_of_the_callbacks():
     other = clone(one)
     other.fit(X, Y, verbose=False)
     assert watch.seen == []
-    (copied,) = other.get_params()["callbacks"][0]._follower.callbacks
+    (copied,) = other.get_params()["callbacks"][0].follower.callbacks
     assert len(copied.seen) == 4
     assert "for_xgboost(Watch)" in repr(other)
 
@@ -796,14 +867,14 @@ def test_names_and_resume_go_into_copies(tmp_path):
     adapter = ol.for_xgboost(Watch(), training="eval", validation="train", resume=path)
     for one in (copy.copy(adapter), copy.deepcopy(adapter), pickle.loads(pickle.dumps(adapter))):
         _, found = train(one, rounds=1, xgb_model=path)
-        (watch,) = one._follower.callbacks
+        (watch,) = one.follower.callbacks
         assert watch.seen.pop() == (2, {"loss": found["eval"]["logloss"][0], "val_loss": found["train"]["logloss"][0]})
         assert watch.run.is_resumed
 
 
 def test_a_grid_search():
     search = GridSearchCV(estimator(Watch()), {"max_depth": [1, 2]}, cv=2, error_score="raise").fit(X, Y)
-    (copied,) = search.best_estimator_.get_params()["callbacks"][0]._follower.callbacks
+    (copied,) = search.best_estimator_.get_params()["callbacks"][0].follower.callbacks
     assert len(copied.seen) == 4
 
 

@@ -27,7 +27,7 @@ from onlooker.views.booster_files import load_extra
 from onlooker.views.lightgbm import LightGBMView
 
 from .results import native_of, values_of
-from .watched_booster import MARK, WATCHED
+from .watched_booster import unwatch, watch, watcher_of
 
 _BEFORE, _AFTER = "callbacks_before_iter", "callbacks_after_iter"
 """How LightGBM calls its two lists of callbacks, in `train` and in `cv`."""
@@ -69,7 +69,7 @@ class LightGBMHost:
     before_iteration = True
     call: _Call
     place: float
-    hear_round: Callable[[CallbackEnv], None]
+    is_heard: bool
 
     def __init__(self, follower: Follower, names: RoundNames, resume: str | os.PathLike[str] | None) -> None:
         self.follower = follower
@@ -118,23 +118,25 @@ class LightGBMHost:
             known = model._train_data_name if isinstance(model, Booster) else None
             values, validation = values_of(self._names, env.evaluation_result_list, known)
             follower.close_round(values, validation)
-            self.call.has_ended(env, follower.is_stopping())
+            self.call.has_ended(env.iteration == env.end_iteration - 1, follower.is_stopping())
         except BaseException as error:
             self.call.cut_off(error)
             raise
 
-    def count_round(self, env: CallbackEnv) -> None:
-        """Take note of a round that nobody listens to."""
-        run = self.follower.run
-        if not run.is_live:
-            return
-        run.epoch = env.iteration
-        run.step = rounds = env.iteration + 1
-        if env.iteration == env.begin_iteration:
-            self.call.spare_begin(self)
-            self.call.has_ended(env, self.follower.is_stopping())
-        elif rounds == env.end_iteration or run.is_stop_requested:
-            self.call.has_ended(env, run.is_stop_requested)
+    def count_rounds(self, env: CallbackEnv) -> Callable[[], None]:
+        """Return what takes note of a round that nobody listens to, when its trees are there."""
+        run, call, is_stopping, look = self.follower.run, self.call, self.follower.is_stopping, self.follower.look
+        first, last = env.begin_iteration + 1, env.end_iteration
+
+        def count() -> None:
+            run.epoch = run.step
+            run.step = rounds = run.step + 1
+            if rounds == last or run.is_stop_requested or look():
+                call.has_ended(rounds == last, is_stopping())
+            if rounds == first:
+                call.spare_begin(self)
+
+        return count
 
 
 class _Call:
@@ -146,24 +148,26 @@ class _Call:
     Attributes:
         code: of the function that has been called.
         is_stopping: whether one of our callbacks has asked to stop: this round is the last.
+        counts: called when a round's trees are there, for those to whom nobody listens in rounds: LightGBM no longer
+            calls them, as it makes something anew for each whom it calls.
     """
 
     def __init__(self, frame: FrameType, model: Any) -> None:
         self.code, self.is_stopping = frame.f_code, False
+        self.counts: list[Callable[[], None]] = []
         self._hosts: list[LightGBMHost] = []
         self._before, self._after = frame.f_locals[_BEFORE], frame.f_locals[_AFTER]
         for callbacks in (self._before, self._after):
             callbacks[:] = [one if isinstance(one, LightGBMHost) else _Watched(self, one) for one in callbacks]
         self._model = model
-        vars(model)[MARK] = self
-        model.__class__ = WATCHED[type(model)]
+        watch(model, self)
 
     @classmethod
     def find(cls, frame: FrameType | None, env: CallbackEnv) -> _Call:
         """Return the call in which somebody has been called: the nearest frame outwards that has LightGBM's lists."""
         while frame is not None:
             if _AFTER in frame.f_code.co_varnames and _BEFORE in frame.f_code.co_varnames:
-                return vars(env.model).get(MARK) or cls(frame, env.model)
+                return watcher_of(env.model) or cls(frame, env.model)
             frame = frame.f_back
         raise AttachError(
             "for_lightgbm was called by something else than lightgbm.train and lightgbm.cv, or LightGBM keeps its "
@@ -182,21 +186,22 @@ class _Call:
             self.cut_off(error)
             raise
         self._before[self._before.index(host)] = host.begin_round
-        is_heard = any(host.follower.listens(hook) for hook in _IN_ROUNDS)
-        host.hear_round = host.end_round if is_heard else host.count_round
-        place = sum(getattr(one, "__self__", one).place <= host.place for one in self._after)
-        self._after.insert(place, host.hear_round)
-        if is_heard:
+        host.is_heard = any(host.follower.listens(hook) for hook in _IN_ROUNDS)
+        if host.is_heard:
+            place = sum(getattr(one, "__self__", one).place <= host.place for one in self._after)
+            self._after.insert(place, host.end_round)
             host.begin_round(env)
+        else:
+            self.counts.append(host.count_rounds(env))
 
     def spare_begin(self, host: LightGBMHost) -> None:
         """Have an adapter no longer called before a round; not while LightGBM goes through that list."""
         self._before.remove(host.begin_round)
 
-    def has_ended(self, env: CallbackEnv, is_stopping: bool) -> None:
+    def has_ended(self, is_last: bool, is_stopping: bool) -> None:
         """Take note that an adapter has had a round; after the last one the training ends for all."""
         self.is_stopping = self.is_stopping or is_stopping
-        if (self.is_stopping or env.iteration == env.end_iteration - 1) and self._after[-1] != self._settle:
+        if (self.is_stopping or is_last) and self._settle not in self._after:
             self._after.append(self._settle)
 
     def cut_off(self, error: BaseException) -> None:
@@ -210,7 +215,8 @@ class _Call:
         """End the training: a callback of somebody else's has stopped it, or found that this was its last round."""
         errors = Collected()
         for host in self._hosts:  # those that stand after it have not had the round yet
-            errors.call(host.hear_round, env)
+            if host.is_heard:
+                errors.call(host.end_round, env)
         _set_best(env.model, stop.best_iteration + 1, stop.best_score)
         name = getattr(who, "__name__", type(who).__name__)
         name = "LightGBM's early_stopping" if name == "_EarlyStoppingCallback" else name
@@ -234,9 +240,8 @@ class _Call:
         self._leave(errors)
 
     def _leave(self, errors: Collected) -> None:
-        """Give the booster its own class back, and raise what there is to raise."""
-        if vars(self._model).pop(MARK, None) is not None:
-            self._model.__class__ = type(self._model).__mro__[1]
+        """Leave no trace on the booster, and raise what there is to raise."""
+        unwatch(self._model)
         if errors.first is not None:
             raise errors.first
 

@@ -1,51 +1,81 @@
-"""Boosters in which we see what a round raises, as long as they are trained.
+"""A booster in which we see what a round raises, and that it is done, as long as it is trained.
 
-A booster gets another class for the time of its training, and its own one back. Owns these classes; whom they tell is
-said by the `MARK` on the booster.
+Owns how that is seen, and that nothing of it shows in copies; who is told is the call of `train` or `cv`.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from types import CodeType
+from typing import Any, Protocol
 
-from lightgbm import Booster, CVBooster
-
-METHODS = ("update", "eval_train", "eval_valid")
+_METHODS = ("update", "eval_train", "eval_valid")
 """Those in which a round's work is done, and the user's objectives and metrics are called."""
 
-MARK = "_onlooker_call"
-"""Where a booster that is being trained keeps its `Call`."""
+_OWN = (*_METHODS, "__getstate__")
+"""The methods that a watched booster has of its own."""
+
+_MARK = "_onlooker_watcher"
+"""Where such a method keeps who is told."""
 
 
-def _watched(kind: Any) -> Any:
-    """Return a class of boosters like another, in which we see what a round of `train` or `cv` raises.
+class Watcher(Protocol):
+    """Who is told.
 
-    Not by functions on the instance: a pickle of it, and a copy, would have them too.
+    Attributes:
+        code: of the function that trains.
+        counts: called when a round's update is done.
     """
 
-    def method(name: str) -> Callable[..., Any]:
-        own = getattr(kind, name, None)  # a pack has none, but makes one when it is asked
+    code: CodeType
+    counts: list[Callable[[], None]]
 
-        def call(model: Any, *given: Any, **named: Any) -> Any:
-            try:
-                return own(model, *given, **named) if own else kind.__getattr__(model, name)(*given, **named)
-            except BaseException as error:
-                watching = vars(model)[MARK]
-                if sys._getframe(1).f_code is watching.code:  # else a callback has called it, and may know how to go on
-                    watching.cut_off(error)
-                raise
-
-        return call
-
-    def reduced(model: Any, protocol: Any) -> Any:
-        make, (_, *others), state = kind.__reduce_ex__(model, 0)  # newer protocols ask for the model's own class
-        return make, (kind, *others), {name: value for name, value in state.items() if name != MARK}
-
-    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(kind.__name__, (kind,), {**names, "__reduce_ex__": reduced, **{name: method(name) for name in METHODS}})
+    def cut_off(self, error: BaseException) -> None:
+        """Take note of an error in a round, which is then raised further."""
 
 
-WATCHED = {kind: _watched(kind) for kind in (Booster, CVBooster)}
-"""By class of a booster, the class that it has in training."""
+def watch(model: Any, watcher: Watcher) -> None:
+    """Have a watcher told of rounds that are done, and of errors in them: not of those of callbacks' own calls.
+
+    By functions on the instance, not by a class of its own nor through `__dict__`: in CPython 3.11 either makes all of
+    the booster's attributes slower from then on. Copies and pickles are plain boosters: whoever makes them asks for
+    the state, and in that the functions are left out.
+    """
+    state_as_usual = model.__getstate__
+
+    def state() -> Any:
+        return {name: value for name, value in state_as_usual().items() if name not in _OWN}
+
+    for name in _METHODS:
+        setattr(model, name, _watched(getattr(model, name), watcher, is_round=name == "update"))
+    model.__getstate__ = state
+
+
+def watcher_of(model: Any) -> Any:
+    """Return who watches a model, or None."""
+    return getattr(model.update, _MARK, None)
+
+
+def unwatch(model: Any) -> None:
+    """Give a model its own methods back."""
+    if watcher_of(model) is not None:
+        for name in _OWN:
+            delattr(model, name)
+
+
+def _watched(method: Callable[..., Any], watcher: Watcher, *, is_round: bool) -> Callable[..., Any]:
+    def call(*given: Any, **named: Any) -> Any:
+        try:
+            returned = method(*given, **named)
+            if is_round and watcher.counts and sys._getframe(1).f_code is watcher.code:
+                for count in watcher.counts:
+                    count()
+            return returned
+        except BaseException as error:
+            if sys._getframe(1).f_code is watcher.code:  # else a callback has called it, and may know how to go on
+                watcher.cut_off(error)
+            raise
+
+    setattr(call, _MARK, watcher)
+    return call
