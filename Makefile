@@ -31,7 +31,7 @@ TEST_ENVIRONMENT = OMP_NUM_THREADS=$(OMP_NUM_THREADS)
 
 # What of the tests is about Keras, and so runs a second time under the JAX backend: of these, what has Keras in its
 # name. What does not exist yet is left out.
-KERAS_TESTS = $(wildcard tests/contract tests/unit/hosts/test_keras*.py tests/unit/views/test_keras*)
+KERAS_TESTS = $(wildcard tests/contract tests/unit/callbacks tests/unit/hosts/test_keras*.py tests/unit/views/test_keras*)
 UNIT_TESTS = $(wildcard tests/unit tests/architecture)
 BENCHMARKS = $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 
