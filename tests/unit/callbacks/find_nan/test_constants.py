@@ -222,6 +222,13 @@ def test_infinities_in_the_data_are_no_mask_where_there_is_no_softmax():
     assert (finding.phase, finding.origin.numbers["first_sample"]) == ("data", 3)
 
 
+def test_of_two_that_meet_the_one_is_blamed_that_nobody_wants():
+    finding = find(spoil=lambda x: x.masked_fill(x >= 0, -INF) + torch.exp(x + 100))
+    assert finding.operation == "exp"
+    finding = find(spoil=lambda x: torch.log(x * 0) + torch.sqrt(x * 0 - 1))
+    assert finding.operation == "sqrt", "NaN in the sum is that of the root, with or without the infinities"
+
+
 def test_infinities_of_a_constant_that_become_nan():
     finding = find(spoil=lambda x: x.masked_fill(x > 0, -INF) * 0)
     assert finding.operation == "mul"
