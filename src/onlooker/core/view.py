@@ -9,7 +9,7 @@ from .errors import AbsentError, AttachError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
         def add(self, key: Any, tensor: Any) -> None:
             """Look at a tensor, without waiting for it."""
 
-        def keep(self, tensor: Any, kept: Any = None) -> Any:
-            """Return a copy of a tensor, or refresh one that is there."""
+        def add_all(self, tensors: Mapping[Any, Any]) -> dict[Any, Exception]:
+            """Look at several tensors; return the errors of those that cannot be looked at."""
 
-        def add_difference(self, key: Any, tensor: Any, kept: Any) -> None:
-            """Look at how far a tensor is from its copy."""
+        def keep_all(self, tensors: Mapping[Any, Any], kept: dict[Any, Any]) -> dict[Any, Exception]:
+            """Put copies of tensors into a dict, or refresh those that are there; return the errors."""
+
+        def add_differences(self, tensors: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Exception]:
+            """Look at how far tensors are from their copies; return the errors."""
 
         def fetch(self) -> dict[Any, Summary]:
             """Return all summaries, with one transfer for each device."""

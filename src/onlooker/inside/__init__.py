@@ -50,37 +50,61 @@ class Look:
         begin = _begins.get(type(tensor)) or find_begin(tensor)
         self._found[key] = begin(key, tensor)
 
-    def keep(self, tensor: Any, kept: Any = None) -> Any:
-        """Return a copy of a tensor, to which `add_difference` compares it later.
+    def add_all(self, tensors: Mapping[Any, Any]) -> dict[Any, Exception]:
+        """Look at several tensors, by key: those on the CPU are gone over together, by all threads that may work.
 
-        Args:
-            tensor: as in `add`.
-            kept: an earlier copy of the same tensor: its memory is used again, and nothing is copied where it holds
-                the tensor's values already.
+        Returns:
+            Of those that cannot be looked at, the error that `add` would raise.
         """
-        return file_of(tensor).keep(tensor, kept)
+        return self._take(each("begin", tensors))
 
-    def add_difference(self, key: Any, tensor: Any, kept: Any) -> None:
-        """Look at what a tensor is now less what was kept of it. On the CPU that is one pass over both.
+    def keep_all(self, tensors: Mapping[Any, Any], kept: dict[Any, Any]) -> dict[Any, Exception]:
+        """Copy several tensors, to which `add_differences` compares them later.
 
         Args:
-            key: as in `add`.
-            tensor: as it is now.
-            kept: what `keep` returned. It may be kept on, for the next difference.
+            tensors: by key.
+            kept: gets the copies, by the same keys. Earlier ones of the same tensors are made right again: their memory
+                is used, and where it holds the tensor's values already, nothing is written.
 
-        Raises:
-            LookError: it is no tensor of numbers, or its shape or type is no longer the same.
+        Returns:
+            Of those that cannot be copied, the error. Nothing is kept of them.
+        """
+        copies = each("keep", tensors, kept)
+        errors = {key: copy for key, copy in copies.items() if isinstance(copy, Exception)}
+        kept.update(copies)
+        for key in errors:
+            del kept[key]
+        return errors
+
+    def add_differences(self, tensors: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Exception]:
+        """Look at what several tensors are now less what was kept of them. On the CPU that is one pass over both.
+
+        Args:
+            tensors: by key, as they are now.
+            kept: what `keep_all` has put there, by the same keys. It may be kept on, for the next differences.
+
+        Returns:
+            Of those that cannot be looked at, or whose shape or type is no longer the same, the error.
 
         Example:
             >>> import numpy
-            >>> look, weights = Look(), numpy.ones(3, dtype="float32")
-            >>> kept = look.keep(weights)
-            >>> weights -= 0.5
-            >>> look.add_difference("updates", weights, kept)
-            >>> look.fetch()["updates"].mean
+            >>> look, weights, kept = Look(), {"weight": numpy.ones(3, dtype="float32")}, {}
+            >>> look.keep_all(weights, kept)
+            {}
+            >>> weights["weight"] -= 0.5
+            >>> look.add_differences(weights, kept)
+            {}
+            >>> look.fetch()["weight"].mean
             -0.5
         """
-        self._found[key] = file_of(tensor).begin_difference(key, tensor, kept)
+        return self._take(each("begin_difference", tensors, kept))
+
+    def _take(self, found: dict[Any, Any]) -> dict[Any, Exception]:
+        errors = {key: one for key, one in found.items() if isinstance(one, Exception)}
+        for key in errors:
+            del found[key]
+        self._found.update(found)
+        return errors
 
     def fetch(self) -> dict[Any, Summary]:
         """Return what the tensors looked like, by key, in the order in which they were added."""
@@ -123,6 +147,45 @@ def summarise_all(tensors: Mapping[Any, Any]) -> dict[Any, Summary]:
     for name, tensor in tensors.items():
         look.add(name, tensor)
     return look.fetch()
+
+
+def tried(function: Callable[..., Any], *given: Any) -> Any:
+    """Return what a function returns, or the error that it raises."""
+    try:
+        return function(*given)
+    except Exception as error:
+        return error
+
+
+def each(what: str, tensors: Mapping[Any, Any], kept: Mapping[Any, Any] | None = None) -> dict[Any, Any]:
+    """Call a function for each tensor, of the file that knows it; where there is one for all together, that.
+
+    Args:
+        what: the function's name: it gets a key and a tensor. The one for all together has `_all` in its name's end,
+            and gets tensors by their keys.
+        tensors: by key.
+        kept: what was kept of them, as a further argument; None where the function takes none.
+
+    Returns:
+        By the same keys, in the same order, what the function returned, or the error that it raised.
+    """
+    found: dict[Any, Any] = dict.fromkeys(tensors)
+    by_file: dict[Any, dict[Any, Any]] = {}
+    for key, tensor in tensors.items():
+        file = tried(file_of, tensor)
+        if isinstance(file, Exception):
+            found[key] = file
+        else:
+            by_file.setdefault(file, {})[key] = tensor
+    for file, some in by_file.items():
+        if together := getattr(file, f"{what}_all", None):
+            found.update(together(some) if kept is None else together(some, kept))
+            continue
+        one_by_one = getattr(file, what)
+        for key, tensor in some.items():
+            more = () if kept is None else (kept.get(key),)
+            found[key] = tried(one_by_one, key, tensor, *more)
+    return found
 
 
 _begins: dict[type, Callable[[Any, Any], Any]] = {}

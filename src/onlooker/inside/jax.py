@@ -45,10 +45,11 @@ def begin(key: Any, array: Any) -> Summary | Row:
     return Row(_row(array), tuple(array.shape), str(array.dtype))
 
 
-def keep(array: Any, kept: Any) -> Any:
+def keep(key: Any, array: Any, kept: Any) -> Any:
     """Return a copy of an array, which may be donated to a function before it is compared; on the CPU, NumPy's.
 
     Args:
+        key: what it is called.
         array: to be copied.
         kept: an earlier copy, whose memory may be used.
     """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from . import file_of, find_begin
+from . import each, find_begin
 
 
 def begin(key: Any, variable: Any) -> Any:
@@ -17,17 +18,20 @@ def begin(key: Any, variable: Any) -> Any:
     return find_begin(tensor)(key, tensor)
 
 
-def keep(variable: Any, kept: Any) -> Any:
-    """Return a copy of what a variable holds."""
-    tensor = variable.value
-    return file_of(tensor).keep(tensor, kept)
+def begin_all(variables: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Do what `begin` does with several variables."""
+    return each("begin", _values(variables))
 
 
-def begin_difference(key: Any, variable: Any, kept: Any) -> Any:
-    """Return what a variable's tensor less what was kept of it looks like.
+def keep_all(variables: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return copies of what variables hold."""
+    return each("keep", _values(variables), kept)
 
-    Raises:
-        LookError: it holds no numbers, or is no longer what was kept.
-    """
-    tensor = variable.value
-    return file_of(tensor).begin_difference(key, tensor, kept)
+
+def begin_difference_all(variables: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return what the variables' tensors less what was kept of them look like, or the errors."""
+    return each("begin_difference", _values(variables), kept)
+
+
+def _values(variables: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: variable.value for key, variable in variables.items()}

@@ -1,8 +1,9 @@
-"""The passes over float32 arrays, compiled by Numba: five small loops over a block that stays in the cache.
+"""The pass over float32 memory, compiled by Numba: a few small loops over a block that stays in the nearest cache.
 
-Each loop is what a compiler turns into vector instructions, or, for the histogram, has no branch: sign and exponent of
-a float32 are its nine highest bits, and count themselves into one of four tables in turn, so that one number does not
-wait for the one before. Compiled at the first use, and kept in a cache on the disk.
+Each loop is what a compiler turns into vector instructions, but the last. A number's bin is made of its sign and
+exponent, six bits; those of two neighbours together are counted as one, which halves the only loop that has to go
+number by number. Every operation on small integers says its type again, for Numba would widen it, and half of each
+vector be wasted. Compiled at the first use, and kept in a cache on the disk.
 """
 
 from __future__ import annotations
@@ -11,14 +12,23 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 from onlooker.core.summary import BINS, LOWEST_EXPONENT
 
-KEYS = 512
-"""Sign and exponent of a float32: its nine highest bits."""
+BLOCK = 32768
+"""Elements: 128 KiB, so that the loops after the first find them, and what they make of them, in the core's own cache,
+and that what is fetched ahead from memory lasts for a while."""
 
-BLOCK = 8192
-"""Elements: 32 KiB, so that all loops but the first find them in the nearest cache."""
+FEW = 16384
+"""Elements: below that, counting in pairs gains less than it costs to take the pairs apart."""
+
+_LOWEST = 127 + LOWEST_EXPONENT
+"""The exponent, as a float32 stores it, of the first bin."""
+
+_HALF = BINS // 2
+_NOT_FINITE = np.uint32(0x7F800000)
 
 _compiled = numba.njit(nogil=True, cache=True)
 _reassociated = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
@@ -26,93 +36,68 @@ _reassociated = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contrac
 
 
 @_reassociated
-def _sums(values: Any) -> Any:  # pragma: no cover - compiled
+def _sums_and_ends(values: Any, unsigned: Any, signed: Any) -> Any:  # pragma: no cover - compiled
+    # Of the bits as integers of both kinds the ends tell all: the largest and smallest float, whether there is a zero
+    # of either sign, and whether all are finite.
     total, squares = 0.0, 0.0
+    lowest, highest = np.uint32(0xFFFFFFFF), np.uint32(0)
+    signed_lowest, signed_highest = np.int32(0x7FFFFFFF), np.int32(-0x80000000)
     for at in range(values.shape[0]):
         value = np.float64(values[at])
         total += value
         squares += value * value
-    return total, squares
+        lowest, highest = min(lowest, unsigned[at]), max(highest, unsigned[at])
+        signed_lowest, signed_highest = min(signed_lowest, signed[at]), max(signed_highest, signed[at])
+    return total, squares, lowest, highest, signed_lowest, signed_highest
 
 
 @_compiled
-def _extremes(bits: Any) -> Any:  # pragma: no cover - compiled
-    # As integers with the order of the floats: those of negative numbers run the other way.
-    low = high = bits[0] ^ ((bits[0] >> np.int32(31)) & np.int32(0x7FFFFFFF))
-    for at in range(bits.shape[0]):
-        ordered = bits[at] ^ ((bits[at] >> np.int32(31)) & np.int32(0x7FFFFFFF))
-        low = min(low, ordered)
-        high = max(high, ordered)
-    return low, high
-
-
-@_compiled
-def _zeros(bits: Any, zero: Any) -> Any:  # pragma: no cover - compiled
-    found = np.int32(0)
-    for at in range(bits.shape[0]):
-        found += np.int32(bits[at] == zero)
+def _count_equal(unsigned: Any, wanted: Any) -> Any:  # pragma: no cover - compiled
+    found = np.uint32(0)
+    for at in range(unsigned.shape[0]):
+        found = np.uint32(found + np.uint32(unsigned[at] == wanted))
     return found
 
 
 @_compiled
-def _count(bits: Any, tables: Any) -> None:  # pragma: no cover - compiled
-    fours = bits.shape[0] // 4 * 4
-    for at in range(0, fours, 4):
-        tables[0, bits[at] >> np.uint32(23)] += np.uint32(1)
-        tables[1, bits[at + 1] >> np.uint32(23)] += np.uint32(1)
-        tables[2, bits[at + 2] >> np.uint32(23)] += np.uint32(1)
-        tables[3, bits[at + 3] >> np.uint32(23)] += np.uint32(1)
-    for at in range(fours, bits.shape[0]):
-        tables[0, bits[at] >> np.uint32(23)] += np.uint32(1)
+def _find_keys(unsigned: Any, keys: Any) -> None:  # pragma: no cover - compiled
+    # The upper half of a float32 has sign and exponent, and halves are twice as many in a vector.
+    for at in range(unsigned.shape[0]):
+        upper = np.uint16(np.uint32(unsigned[at]) >> np.uint32(16))
+        exponent = np.uint16(np.uint16(upper & np.uint16(0x7FFF)) >> np.uint16(7))
+        place = np.uint16(max(exponent, np.uint16(_LOWEST)) - np.uint16(_LOWEST))
+        place = min(place, np.uint16(_HALF - 1))
+        sign = np.uint16(np.uint16(upper >> np.uint16(15)) << np.uint16(5))
+        keys[at] = np.uint8(np.uint16(place | sign))
 
 
 @_compiled
-def _over(values: Any, signed: Any, unsigned: Any) -> Any:  # pragma: no cover - compiled
-    tables = np.zeros((4, KEYS), dtype=np.uint32)
-    total, squares, zeros, negative_zeros = 0.0, 0.0, 0, 0
-    ends = np.array([0x7FFFFFFF, -0x80000000], dtype=np.int32)
-    for begin in range(0, values.shape[0], BLOCK):
-        end = min(begin + BLOCK, values.shape[0])
-        of_block = _sums(values[begin:end])
-        total += of_block[0]
-        squares += of_block[1]
-        bits = signed[begin:end]
-        low, high = _extremes(bits)
-        ends[0] = min(ends[0], low)
-        ends[1] = max(ends[1], high)
-        zeros += _zeros(bits, np.int32(0))
-        negative_zeros += _zeros(bits, np.int32(-0x80000000))
-        _count(unsigned[begin:end], tables)
-    for which in range(2):
-        ends[which] ^= (ends[which] >> np.int32(31)) & np.int32(0x7FFFFFFF)
-    low, high = ends.view(np.float32)
-    return low, high, total, squares, zeros, negative_zeros, tables[0] + tables[1] + tables[2] + tables[3]
+def _pair(keys: Any, pairs: Any) -> None:  # pragma: no cover - compiled
+    for at in range(pairs.shape[0]):
+        both = keys[at]
+        pairs[at] = np.uint16(np.uint16(both & np.uint16(0x3F)) | np.uint16(np.uint16(both >> np.uint16(2)) & 0xFC0))
 
 
 @_compiled
-def _bins(keys: Any, zeros: int, negative_zeros: int) -> Any:  # pragma: no cover - compiled
-    bins = np.zeros(BINS, dtype=np.int64)
-    half = BINS // 2
-    for exponent in range(255):
-        place = min(max(exponent - 127 - LOWEST_EXPONENT, 0), half - 1)
-        bins[half + place] += keys[exponent]
-        bins[half - 1 - place] += keys[256 + exponent]
-    bins[half] -= zeros
-    bins[half - 1] -= negative_zeros
-    return bins
+def _count_pairs(fours: Any, tables: Any) -> None:  # pragma: no cover - compiled
+    # Into two tables in turn, so that one count need not wait for the one before.
+    mask = np.uint64(0xFFFF)
+    for at in range(fours.shape[0]):
+        four = fours[at]
+        tables[0, four & mask] += np.uint32(1)
+        tables[1, (four >> np.uint64(16)) & mask] += np.uint32(1)
+        tables[0, (four >> np.uint64(32)) & mask] += np.uint32(1)
+        tables[1, four >> np.uint64(48)] += np.uint32(1)
 
 
 @_compiled
-def _numbers(values: Any, signed: Any, unsigned: Any) -> Any:  # pragma: no cover - compiled
-    low, high, total, squares, zeros, negative_zeros, keys = _over(values, signed, unsigned)
-    bins = _bins(keys, zeros, negative_zeros)
-    return low, high, total, squares, zeros + negative_zeros, bins, keys[255] + keys[511]
-
-
-def compiled_pass(flat: Any) -> tuple[float, float, float, float, int, list[int], int]:
-    """Go over a flat, contiguous float32 array of at least one and fewer than four thousand million elements."""
-    low, high, total, squares, zeros, bins, not_finite = _numbers(flat, flat.view(np.int32), flat.view(np.uint32))
-    return low, high, total, squares, zeros, bins.tolist(), not_finite
+def _count(keys: Any, by_key: Any) -> None:  # pragma: no cover - compiled
+    twos = keys.shape[0] // 2 * 2
+    for at in range(0, twos, 2):
+        by_key[0, keys[at]] += np.uint32(1)
+        by_key[1, keys[at + 1]] += np.uint32(1)
+    for at in range(twos, keys.shape[0]):
+        by_key[0, keys[at]] += np.uint32(1)
 
 
 @_compiled
@@ -123,12 +108,12 @@ def _split(values: Any, old: Any, differences: Any) -> None:  # pragma: no cover
 
 
 @_compiled
-def _only_finite(values: Any) -> Any:  # pragma: no cover - compiled
+def _only_finite(values: Any, finite_values: Any) -> Any:  # pragma: no cover - compiled
     finite, nan = 0, 0
     for at in range(values.shape[0]):
         value = values[at]
         if np.isfinite(value):
-            values[finite] = value
+            finite_values[finite] = value
             finite += 1
         elif np.isnan(value):
             nan += 1
@@ -136,41 +121,156 @@ def _only_finite(values: Any) -> Any:  # pragma: no cover - compiled
 
 
 @_compiled
-def _over_differences(values: Any, old: Any) -> Any:  # pragma: no cover - compiled
-    # What is not finite is left out block by block: after the pass, the old values are gone.
-    tables = np.zeros((4, KEYS), dtype=np.uint32)
+def _take_apart(tables: Any, by_key: Any) -> None:  # pragma: no cover - compiled
+    # A pair's number is its first key, and its second times 64.
+    for second in range(BINS):
+        in_row = np.uint32(0)
+        for first in range(BINS):
+            count = tables[0, second * BINS + first] + tables[1, second * BINS + first]
+            by_key[0, first] += count
+            in_row += count
+        by_key[1, second] += in_row
+
+
+@_compiled
+def _go_over(values: Any, old: Any, room: Any, numbers: Any, bins: Any) -> None:  # pragma: no cover - compiled
+    block, keys, pairs, tables, by_key = room
+    is_large = values.shape[0] >= FEW
+    by_key[:] = 0
+    if is_large:
+        tables[:] = 0
+    lowest, highest = np.uint32(0xFFFFFFFF), np.uint32(0)
+    signed_lowest, signed_highest = np.int32(0x7FFFFFFF), np.int32(-0x80000000)
     total, squares, zeros, negative_zeros, nan, inf = 0.0, 0.0, 0, 0, 0, 0
-    ends = np.array([0x7FFFFFFF, -0x80000000], dtype=np.int32)
-    block = np.empty(min(BLOCK, values.shape[0]), dtype=np.float32)
     for begin in range(0, values.shape[0], BLOCK):
-        end = min(begin + BLOCK, values.shape[0])
-        count = end - begin
-        _split(values[begin:end], old[begin:end], block[:count])
-        of_block = _sums(block[:count])
-        if not np.isfinite(of_block[1]):
-            count, more_nan, more_inf = _only_finite(block[:count])
+        part = values[begin : min(begin + BLOCK, values.shape[0])]
+        if old.shape[0]:
+            _split(part, old[begin : begin + part.shape[0]], block[: part.shape[0]])
+            part = block[: part.shape[0]]
+        unsigned, signed = part.view(np.uint32), part.view(np.int32)
+        sums = _sums_and_ends(part, unsigned, signed)
+        if (sums[3] & np.uint32(0x7FFFFFFF)) >= _NOT_FINITE or sums[5] >= np.int32(_NOT_FINITE):
+            count, more_nan, more_inf = _only_finite(part, block)
             nan += more_nan
             inf += more_inf
             if count == 0:
                 continue
-            of_block = _sums(block[:count])
-        total += of_block[0]
-        squares += of_block[1]
-        bits = block[:count].view(np.int32)
-        low, high = _extremes(bits)
-        ends[0] = min(ends[0], low)
-        ends[1] = max(ends[1], high)
-        zeros += _zeros(bits, np.int32(0))
-        negative_zeros += _zeros(bits, np.int32(-0x80000000))
-        _count(block[:count].view(np.uint32), tables)
-    for which in range(2):
-        ends[which] ^= (ends[which] >> np.int32(31)) & np.int32(0x7FFFFFFF)
-    low, high = ends.view(np.float32)
-    bins = _bins(tables[0] + tables[1] + tables[2] + tables[3], zeros, negative_zeros)
-    return low, high, total, squares, zeros + negative_zeros, bins, nan, inf
+            part = block[:count]
+            unsigned, signed = part.view(np.uint32), part.view(np.int32)
+            sums = _sums_and_ends(part, unsigned, signed)
+        total += sums[0]
+        squares += sums[1]
+        lowest, highest = min(lowest, sums[2]), max(highest, sums[3])
+        signed_lowest, signed_highest = min(signed_lowest, sums[4]), max(signed_highest, sums[5])
+        if sums[2] == np.uint32(0):
+            zeros += _count_equal(unsigned, np.uint32(0))
+        if sums[4] == np.int32(-0x80000000):
+            negative_zeros += _count_equal(unsigned, np.uint32(0x80000000))
+        _find_keys(unsigned, keys[: part.shape[0]])
+        in_pairs = part.shape[0] // 8 * 8 if is_large else 0
+        if in_pairs:
+            _pair(keys[:in_pairs].view(np.uint16), pairs[: in_pairs // 2])
+            _count_pairs(pairs[: in_pairs // 2].view(np.uint64), tables)
+        _count(keys[in_pairs : part.shape[0]], by_key)
+    if is_large:
+        _take_apart(tables, by_key)
+    ends = np.empty(2, dtype=np.uint32)
+    # Of negative numbers the largest bits are the smallest number.
+    ends[0] = highest if highest >= np.uint32(0x80000000) else lowest
+    ends[1] = np.uint32(signed_highest) if signed_highest >= 0 else lowest
+    of_floats = ends.view(np.float32)
+    numbers[0], numbers[1], numbers[2], numbers[3] = of_floats[0], of_floats[1], total, squares
+    numbers[4], numbers[5], numbers[6] = zeros + negative_zeros, nan, inf
+    for place in range(_HALF):
+        bins[_HALF + place] = by_key[0, place] + by_key[1, place]
+        bins[_HALF - 1 - place] = by_key[0, _HALF + place] + by_key[1, _HALF + place]
+    bins[_HALF] -= zeros
+    bins[_HALF - 1] -= negative_zeros
 
 
-def compiled_difference(flat: Any, old: Any) -> tuple[float, float, float, float, int, list[int], int, int]:
-    """Go over the differences of two flat, contiguous float32 arrays, and put the first into the second on the way."""
-    low, high, total, squares, zeros, bins, nan, inf = _over_differences(flat, old)
-    return low, high, total, squares, zeros, bins.tolist(), nan, inf
+@_compiled
+def _room() -> Any:  # pragma: no cover - compiled
+    return (
+        np.empty(BLOCK, dtype=np.float32),
+        np.empty(BLOCK, dtype=np.uint8),
+        np.empty(BLOCK // 2, dtype=np.uint16),
+        np.empty((2, BINS * BINS), dtype=np.uint32),
+        np.empty((2, BINS), dtype=np.uint32),
+    )
+
+
+@intrinsic
+def _pointer(typing_context: Any, address: Any) -> Any:
+    """Make a pointer of an address, which only compiled code can follow."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), generate
+
+
+@_compiled
+def over_memory(  # pragma: no cover - compiled
+    addresses: Any, lengths: Any, old_addresses: Any, first: int, last: int, numbers: Any, bins: Any
+) -> None:
+    """Go over several pieces of float32 memory, each in one piece and not empty.
+
+    Args:
+        addresses: of shape (n,), int64: where each piece begins.
+        lengths: of shape (n,), int64: how many elements it has; fewer than four thousand million.
+        old_addresses: of shape (n,), int64: 0, or the address of a copy: then the differences to it are gone over, and
+            the copy made anew.
+        first: the first of the pieces that are gone over.
+        last: the first that is not.
+        numbers: of shape (n, 7), float64: gets `NUMBERS`.
+        bins: of shape (n, 64), int64: gets the bins.
+    """
+    room = _room()
+    for which in range(first, last):
+        values = numba.carray(_pointer(addresses[which]), (lengths[which],), np.float32)
+        has_old = np.int64(old_addresses[which] != 0)
+        old = numba.carray(_pointer(old_addresses[which]), (lengths[which] * has_old,), np.float32)
+        _go_over(values, old, room, numbers[which], bins[which])
+
+
+@_compiled
+def refresh_memory(addresses: Any, lengths: Any, old_addresses: Any, first: int, last: int) -> None:  # pragma: no cover
+    """Make copies of pieces of float32 memory the same as the pieces again, writing only blocks that differ.
+
+    Args:
+        addresses: as in `over_memory`, as are the others.
+        lengths: how many elements each has.
+        old_addresses: of the copies.
+        first: the first of the pieces that are gone over.
+        last: the first that is not.
+    """
+    for which in range(first, last):
+        values = numba.carray(_pointer(addresses[which]), (lengths[which],), np.uint32)
+        old = numba.carray(_pointer(old_addresses[which]), (lengths[which],), np.uint32)
+        for begin in range(0, lengths[which], BLOCK):
+            part = values[begin : min(begin + BLOCK, values.shape[0])]
+            of_old = old[begin : begin + part.shape[0]]
+            if _differ(part, of_old):
+                of_old[:] = part
+
+
+@_compiled
+def _differ(some: Any, others: Any) -> Any:  # pragma: no cover - compiled
+    different = np.uint32(0)
+    for at in range(some.shape[0]):
+        different |= np.uint32(some[at] ^ others[at])
+    return different != np.uint32(0)
+
+
+@_compiled
+def _over_piece(address: int, length: int, old_address: int) -> Any:  # pragma: no cover - compiled
+    addresses, lengths, old_addresses = np.array([address]), np.array([length]), np.array([old_address])
+    numbers, bins = np.empty((1, 7), dtype=np.float64), np.empty((1, BINS), dtype=np.int64)
+    over_memory(addresses, lengths, old_addresses, 0, 1, numbers, bins)
+    return numbers[0], bins[0]
+
+
+def compiled_pass(flat: Any, old: Any = None) -> tuple[list[float], list[int]]:
+    """Go over one flat, contiguous float32 array that is not empty; see `numpy.Pass`."""
+    numbers, bins = _over_piece(flat.ctypes.data, len(flat), 0 if old is None else old.ctypes.data)
+    return numbers.tolist(), bins.tolist()

@@ -6,7 +6,7 @@ compiled where Numba is installed (`kernel`), and otherwise NumPy's, with the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,14 @@ from onlooker.core.summary import BINS, LOWEST_EXPONENT, Summary
 KEYS = 512
 """Sign and exponent of a float32: its nine highest bits."""
 
-Pass = Callable[[Any], tuple[float, float, float, float, int, list[int], int]]
-"""Over a flat float32 array of at least one element: its smallest and largest element, its sum, the sum of its squares,
-the number of zeros, the bins, and how many elements are not finite: if there are any, nothing else is to be used."""
+Pass = Callable[..., tuple[list[float], list[int]]]
+"""Over a flat float32 array that is not empty; with a second one, over the differences to that, which then gets the
+first's elements. Finds the smallest and the largest finite element, the sum, the sum of the squares, the number of
+zeros, NaN and infinities; and the bins. Where no element is finite, the first two mean nothing."""
 
 _NAN = float("nan")
 _FLOAT32 = np.dtype(np.float32)
 _pass: Pass | None = None
-_difference_pass: Callable[[Any, Any], Any] | None = None
 
 
 def begin(key: Any, tensor: Any) -> Summary:
@@ -61,7 +61,7 @@ def summarise_array(array: Any, dtype: str = "") -> Summary:
     return _of_float64(flat.astype(np.float64), shape, dtype)
 
 
-def keep(array: Any, kept: Any) -> Any:
+def keep(key: Any, array: Any, kept: Any) -> Any:
     """Return a copy of an array, in the memory of an earlier copy where that is of its kind."""
     array = np.asarray(array)
     if isinstance(kept, np.ndarray) and kept.shape == array.shape and kept.dtype == array.dtype:
@@ -92,41 +92,35 @@ def summarise_difference(array: Any, kept: Any, dtype: str = "") -> Summary:
     """
     if array.dtype.kind == "b":
         raise LookError("there is no difference of truth values")
-    go_over = _difference_pass or _get_difference_pass()
-    if array.dtype != _FLOAT32 or go_over is None or not array.size:
+    if (array.shape, array.dtype) != (kept.shape, kept.dtype):
+        raise LookError("it is no longer the array that was kept: its shape or its type has changed")
+    if array.dtype != _FLOAT32 or not array.size:
         with np.errstate(all="ignore"):
             difference = array - kept
         np.copyto(kept, array)
         return summarise_array(difference, dtype or str(array.dtype))
-    flat = np.ascontiguousarray(array.reshape(-1))
-    low, high, total, squares, zeros, bins, nan, inf = go_over(flat, kept.reshape(-1))
-    count = len(flat)
+    found = (_pass or get_pass())(np.ascontiguousarray(array.reshape(-1)), kept.reshape(-1))
+    return summary_of(found, array.shape, dtype or "float32", array.size)
+
+
+def summary_of(found: tuple[Sequence[float], list[int]], shape: tuple[int, ...], dtype: str, count: int) -> Summary:
+    """Return the summary that a `Pass` has found the numbers of."""
+    (low, high, total, squares, zeros, nan, inf), bins = found
     if nan + inf == count:
-        return _empty(array.shape, dtype or "float32", count, nan, inf)
+        return _empty(shape, dtype, count, int(nan), int(inf))
     return Summary(
         count=count,
-        shape=array.shape,
-        dtype=dtype or "float32",
-        min=float(low) + 0.0,  # so that a zero has no sign
-        max=float(high) + 0.0,
-        total=float(total),
-        squares=float(squares),
+        shape=shape,
+        dtype=dtype,
+        min=low + 0.0,  # so that a zero has no sign
+        max=high + 0.0,
+        total=total,
+        squares=squares,
         zeros=int(zeros),
         nan=int(nan),
         inf=int(inf),
         bins=bins,
     )
-
-
-def _get_difference_pass() -> Callable[[Any, Any], Any] | None:
-    """Return the pass over two arrays of float32, where Numba is installed."""
-    global _difference_pass
-    try:
-        from .kernel import compiled_difference as found
-    except ImportError:
-        return None
-    _difference_pass = found
-    return found
 
 
 def get_pass() -> Pass:
@@ -141,58 +135,40 @@ def get_pass() -> Pass:
     return _pass
 
 
-def plain_pass(flat: Any) -> tuple[float, float, float, float, int, list[int], int]:
+def plain_pass(flat: Any, old: Any = None) -> tuple[list[float], list[int]]:
     """Go over a flat float32 array with NumPy; chunk by chunk, so that what is made in between stays in the cache."""
-    with np.errstate(all="ignore"):  # what is not finite is told at the end
-        return _plain_pass(flat)
-
-
-def _plain_pass(flat: Any) -> tuple[float, float, float, float, int, list[int], int]:
-    low, high, total, squares, zeros, negative_zeros = np.inf, -np.inf, 0.0, 0.0, 0, 0
+    low, high, total, squares, zeros, negative_zeros, nan, inf = np.inf, -np.inf, 0.0, 0.0, 0, 0, 0, 0
     keys = np.zeros(KEYS, dtype=np.int64)
-    bits = flat.view(np.uint32)
-    for at in range(0, len(flat), 65536):
-        part, of_part = flat[at : at + 65536], bits[at : at + 65536]
-        low, high = min(low, part.min()), max(high, part.max())
-        wide = part.astype(np.float64)
-        total += float(wide.sum())
-        np.multiply(wide, wide, out=wide)  # a dot product would wake up all threads
-        squares += float(wide.sum())
-        zeros += int(np.count_nonzero(of_part == 0))
-        negative_zeros += int(np.count_nonzero(of_part == 0x80000000))
-        keys += np.bincount(of_part >> 23, minlength=KEYS)
-    not_finite = int(keys[255] + keys[511])  # the exponent of NaN and infinities
-    return low, high, total, squares, zeros + negative_zeros, _bins(keys, zeros, negative_zeros), not_finite
+    with np.errstate(all="ignore"):  # what is not finite is told at the end
+        for at in range(0, len(flat), 65536):
+            part = flat[at : at + 65536]
+            if old is not None:
+                part, of_old = part - old[at : at + 65536], part
+                old[at : at + 65536] = of_old
+            is_finite = np.isfinite(part)
+            if not is_finite.all():
+                nans = int(np.count_nonzero(np.isnan(part)))
+                nan, inf = nan + nans, inf + len(part) - int(np.count_nonzero(is_finite)) - nans
+                part = part[is_finite]
+                if not len(part):
+                    continue
+            low, high = min(low, float(part.min())), max(high, float(part.max()))
+            wide = part.astype(np.float64)
+            total += float(wide.sum())
+            np.multiply(wide, wide, out=wide)  # a dot product would wake up all threads
+            squares += float(wide.sum())
+            bits = part.view(np.uint32)
+            zeros += int(np.count_nonzero(bits == 0))
+            negative_zeros += int(np.count_nonzero(bits == 0x80000000))
+            keys += np.bincount(bits >> 23, minlength=KEYS)
+    bins = _bins(keys, zeros, negative_zeros)
+    return [low, high, total, squares, zeros + negative_zeros, nan, inf], bins
 
 
 def _of_float32(flat: Any, shape: tuple[int, ...], dtype: str) -> Summary:
-    flat = np.ascontiguousarray(flat)
-    nan = inf = 0
     if not len(flat):
         return _empty(shape, dtype)
-    go_over = _pass or get_pass()
-    low, high, total, squares, zeros, bins, not_finite = go_over(flat)
-    if not_finite:
-        count = len(flat)
-        nan = int(np.count_nonzero(np.isnan(flat)))
-        inf = int(not_finite) - nan
-        flat = flat[np.isfinite(flat)]
-        if not len(flat):
-            return _empty(shape, dtype, count, nan, inf)
-        low, high, total, squares, zeros, bins, _ = go_over(flat)
-    return Summary(
-        count=len(flat) + nan + inf,
-        shape=shape,
-        dtype=dtype,
-        min=float(low) + 0.0,  # so that a zero has no sign
-        max=float(high) + 0.0,
-        total=float(total),
-        squares=float(squares),
-        zeros=int(zeros),
-        nan=nan,
-        inf=inf,
-        bins=bins,
-    )
+    return summary_of((_pass or get_pass())(np.ascontiguousarray(flat)), shape, dtype, len(flat))
 
 
 def _bins(keys: Any, zeros: int, negative_zeros: int) -> list[int]:

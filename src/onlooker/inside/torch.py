@@ -6,15 +6,16 @@ numbers of all tensors are put together and fetched in one transfer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from onlooker.core.errors import LookError
 from onlooker.core.summary import BINS, LOWEST_EXPONENT, Summary
 
-from .numpy import summarise_array, summarise_difference
+from . import tried
+from .numpy import get_pass, summarise_array, summary_of
 
 _SMALL = tuple(
     getattr(torch, name)
@@ -24,7 +25,9 @@ _SMALL = tuple(
 """Those that float32 holds exactly."""
 
 _NAMES = {torch.float32: "float32"}
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
 _HALF = BINS // 2
+_memory: Any = None
 
 
 class Row:
@@ -46,6 +49,9 @@ def begin(key: Any, tensor: torch.Tensor) -> Summary | Row:
     if not _is_plain(dense):
         dense = _dense(dense)
     if dense.is_cpu:
+        if _is_plain(dense) and _is_one_piece(dense) and (memory := _get_memory()):
+            found = memory.go_over([dense.data_ptr()], [dense.numel()], threads=torch.get_num_threads())
+            return summary_of(found[0], tuple(dense.shape), dtype, dense.numel())
         return summarise_array(dense.numpy(), dtype)
     if dense.is_meta:
         raise LookError(f"the tensor {key!r} has no memory (device 'meta'), so there is nothing to look at")
@@ -53,46 +59,68 @@ def begin(key: Any, tensor: torch.Tensor) -> Summary | Row:
         return Row(_row(dense), tuple(dense.shape), dtype)
 
 
-class Kept:
-    """What was kept of a tensor on the CPU, with what tells whether it is still the same.
+def begin_all(tensors: Mapping[Any, torch.Tensor]) -> dict[Any, Summary | Row | Exception]:
+    """Do what `begin` does with several tensors: those on the CPU are gone over together, by all threads.
 
-    PyTorch counts the changes of a tensor, but not those through `tensor.data`: so some elements are compared, too.
+    Returns:
+        For each what `begin` returns, or the error that it raises.
     """
+    memory = _get_memory()
+    together = {key: one for key, one in tensors.items() if memory and _is_plain(one) and _is_one_piece(one)}
+    found: dict[Any, Summary | Row | Exception] = {}
+    for key, tensor in tensors.items():
+        if key not in together:
+            found[key] = tried(begin, key, tensor)
+    if memory and together:
+        lengths = [tensor.numel() for tensor in together.values()]
+        addresses = [tensor.data_ptr() for tensor in together.values()]
+        rows = memory.go_over(addresses, lengths, threads=torch.get_num_threads())
+        for (key, tensor), row, length in zip(together.items(), rows, lengths, strict=True):
+            found[key] = summary_of(row, tuple(tensor.shape), "float32", length)
+    return found
 
-    __slots__ = ("array", "probe", "version")
+
+class Kept:
+    """A copy of a tensor of float32 on the CPU, in the same order in memory."""
+
+    __slots__ = ("address", "copy")
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        self.array = np.array(tensor.numpy(), order="C")
-        self.version = tensor._version
-        self.probe = slice(None, None, self.array.size // 64 + 1)
+        self.copy = tensor.clone(memory_format=torch.preserve_format)
+        self.address = self.copy.data_ptr()
 
     def is_like(self, tensor: torch.Tensor) -> bool:
-        """Say whether the tensor can be kept in the same memory."""
-        return self.array.shape == tensor.shape
-
-    def refresh(self, tensor: torch.Tensor) -> None:
-        """Take the tensor's values, unless they are the same as far as can be seen."""
-        values = tensor.numpy()
-        if self.version != tensor._version or not self._looks_same(values):
-            np.copyto(self.array, values)
-            self.version = tensor._version
-
-    def _looks_same(self, values: Any) -> bool:
-        return np.array_equal(values.reshape(-1)[self.probe], self.array.reshape(-1)[self.probe])
+        """Say whether a tensor is of the same shape, and lies in memory in the same order."""
+        copy = self.copy
+        return _is_plain(tensor) and copy.shape == tensor.shape and copy.stride() == tensor.stride()
 
 
-def keep(tensor: torch.Tensor, kept: Any) -> Any:
-    """Return a copy of a tensor, in the memory of an earlier copy where that is of its kind."""
-    tensor = tensor.detach()
-    if _is_plain(tensor) and tensor.is_cpu and not tensor.is_inference():
-        if isinstance(kept, Kept) and kept.is_like(tensor):
-            kept.refresh(tensor)
-            return kept
-        return Kept(tensor)
-    if isinstance(kept, torch.Tensor) and _fits(kept, tensor):
-        kept.copy_(tensor)
-        return kept
-    return tensor.clone()
+def keep_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return copies of several tensors, in the memory of earlier copies where those are of their kind.
+
+    Args:
+        tensors: by key.
+        kept: earlier copies by the same keys, as far as there are any.
+
+    Returns:
+        For each its copy, or an error.
+    """
+    found: dict[Any, Any] = {}
+    memory = _get_memory()
+    stale = []
+    for key, tensor in tensors.items():
+        tensor, old = tensor.detach(), kept.get(key)
+        if isinstance(old, Kept) and old.is_like(tensor):
+            found[key] = old
+            if memory:
+                stale.append((tensor.data_ptr(), tensor.numel(), old.address))
+            else:
+                old.copy.copy_(tensor)
+        else:
+            found[key] = tried(_copy, tensor, old)
+    if memory and stale:
+        memory.refresh(*zip(*stale, strict=True), threads=torch.get_num_threads())
+    return found
 
 
 def begin_difference(key: Any, tensor: torch.Tensor, kept: Any) -> Summary | Row:
@@ -103,15 +131,38 @@ def begin_difference(key: Any, tensor: torch.Tensor, kept: Any) -> Summary | Row
     """
     tensor = tensor.detach()
     if isinstance(kept, Kept):
-        if not _is_plain(tensor) or not kept.is_like(tensor):
+        if not kept.is_like(tensor):
             raise LookError(f"{key!r} is no longer the tensor that was kept: its shape or its type has changed")
-        kept.version = tensor._version
-        return summarise_difference(tensor.numpy(), kept.array)
+        found = get_pass()(_in_a_row(tensor), _in_a_row(kept.copy))
+        return summary_of(found, tuple(tensor.shape), "float32", tensor.numel())
     if tensor.shape != kept.shape or tensor.dtype == torch.bool:
         raise LookError(f"{key!r} has no difference to what was kept of it")
     with torch.no_grad():
-        found = begin(key, torch.sub(_dense(tensor), _dense(kept)))
-    found.dtype = _dtype_name(tensor)
+        summary = begin(key, torch.sub(_dense(tensor), _dense(kept)))
+    summary.dtype = _dtype_name(tensor)
+    return summary
+
+
+def begin_difference_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Do what `begin_difference` does with several tensors, and what was kept of them by the same keys.
+
+    Returns:
+        For each what `begin_difference` returns, or the error that it raises.
+    """
+    memory = _get_memory()
+    found: dict[Any, Any] = {}
+    together: dict[Any, tuple[int, int, int]] = {}
+    for key, tensor in tensors.items():
+        old = kept[key]
+        if memory and isinstance(old, Kept) and old.is_like(tensor):
+            together[key] = tensor.data_ptr(), tensor.numel(), old.address
+        else:
+            found[key] = tried(begin_difference, key, tensor, old)
+    if memory and together:
+        addresses, lengths, old_addresses = zip(*together.values(), strict=True)
+        rows = memory.go_over(addresses, lengths, old_addresses, threads=torch.get_num_threads())
+        for key, row, length in zip(together, rows, lengths, strict=True):
+            found[key] = summary_of(row, tuple(tensors[key].shape), "float32", length)
     return found
 
 
@@ -132,10 +183,45 @@ def _dtype_name(tensor: torch.Tensor) -> str:
     return _NAMES.get(tensor.dtype) or str(tensor.dtype).removeprefix("torch.")
 
 
+def _get_memory() -> Any:
+    """Return the module that goes over memory; None without Numba."""
+    global _memory
+    if _memory is None:
+        try:
+            from . import memory as found
+        except ImportError:
+            return None
+        _memory = found
+    return _memory
+
+
 def _is_plain(tensor: torch.Tensor) -> bool:
     """Say whether a tensor is nothing but float32 in memory, as nearly all are."""
-    is_usual = tensor.dtype is torch.float32 and type(tensor) is torch.Tensor and tensor.layout is torch.strided
-    return is_usual and not tensor.is_neg()
+    is_usual = tensor.dtype is torch.float32 and type(tensor) in _PLAIN and tensor.layout is torch.strided
+    return is_usual and tensor.is_cpu and not tensor.is_neg()
+
+
+def _is_one_piece(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor has elements, and they lie side by side in memory, in whatever order."""
+    if tensor.is_contiguous():
+        return tensor.numel() > 0
+    if tensor.dim() == 2:
+        return tensor.T.is_contiguous()
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+def _in_a_row(tensor: torch.Tensor) -> Any:
+    """Return the memory of a tensor that is one piece, as NumPy's."""
+    return tensor.as_strided((tensor.numel(),), (1,)).numpy()
+
+
+def _copy(tensor: torch.Tensor, old: Any) -> Any:
+    if _is_plain(tensor) and _is_one_piece(tensor):
+        return Kept(tensor)
+    if isinstance(old, torch.Tensor) and _fits(old, tensor):
+        old.copy_(tensor)
+        return old
+    return tensor.clone()
 
 
 def _fits(kept: torch.Tensor, tensor: torch.Tensor) -> bool:

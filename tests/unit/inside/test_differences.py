@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import onlooker.inside.numpy as of_numpy
+import onlooker.inside.torch as of_torch
 from onlooker.core.errors import LookError
 from onlooker.inside import Look, summarise
+from onlooker.inside.kernel import compiled_pass
 
-SIZES = st.one_of(st.integers(0, 40), st.integers(8190, 8200))
+SIZES = st.one_of(st.integers(0, 40), st.sampled_from([16383, 16384, 32767, 32768, 32775, 65545]))
 
 
 @st.composite
@@ -24,9 +26,10 @@ def pairs(draw):
 
 
 def difference(now, before):
-    look = Look()
-    look.add_difference("", now, kept := look.keep(before))
-    return look.fetch()[""], kept
+    look, kept = Look(), {}
+    assert not look.keep_all({"": before}, kept)
+    assert not look.add_differences({"": now}, kept)
+    return look.fetch()[""], kept[""]
 
 
 def alike(one, other):
@@ -42,19 +45,22 @@ def test_compiled_plain_and_naive_are_the_same(pair):
     now, before = pair
     with np.errstate(all="ignore"):
         naive = summarise(now - before)
-    compiled, kept = difference(now, before)
-    assert np.array_equal(kept, now, equal_nan=True), "the copy is the tensor of now"
-    alike(compiled, naive)
-    usual, of_numpy._difference_pass = of_numpy._difference_pass, None
-    try:
-        lacks_numba = pytest.MonkeyPatch()
-        lacks_numba.setattr(of_numpy, "_get_difference_pass", lambda: None)
-        plain, kept = difference(now, before)
-        lacks_numba.undo()
-    finally:
-        of_numpy._difference_pass = usual
-    assert np.array_equal(kept, now, equal_nan=True)
-    alike(plain, naive)
+    for go_over in (compiled_pass, of_numpy.plain_pass):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(of_numpy, "_pass", go_over)
+            found, kept = difference(now, before)
+        assert np.array_equal(kept, now, equal_nan=True), "the copy is the tensor of now"
+        alike(found, naive)
+
+
+@given(pairs())
+def test_in_torchs_memory_they_are_the_same(pair):
+    now, before = pair
+    with np.errstate(all="ignore"):
+        naive = summarise(now - before)
+    found, kept = difference(torch.from_numpy(now), torch.from_numpy(before))
+    assert np.array_equal(getattr(kept, "copy", now), now, equal_nan=True), "the copy is the tensor of now"
+    alike(found, naive)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int32", "float8_e4m3fn", "complex64"])
@@ -85,42 +91,72 @@ def test_where_it_does_not_lie_in_one_piece():
     alike(found, summarise(before))
 
 
-def test_a_copy_that_is_still_right_is_not_made_again():
-    look, tensor = Look(), torch.zeros(1000)
-    kept = look.keep(tensor)
+def look_twice(make, change):
+    """Keep a tensor and look at its difference; change it; keep and look again."""
+    look, tensor, kept = Look(), make(), {}
+    look.keep_all({"": tensor}, kept)
     tensor += 1
-    look.add_difference("", tensor, kept)
-    kept.array[1] = 7  # what would be overwritten if it was
-    assert look.keep(tensor, kept) is kept
-    assert kept.array[:3].tolist() == [1, 7, 1]
+    look.add_differences({"": tensor}, kept)
+    first = kept[""]
+    change(tensor)
+    look.keep_all({"": tensor}, kept)
+    assert kept[""] is first, "the memory is used again"
+    tensor += 1
+    look.add_differences({"": tensor}, kept)
+    return look.fetch()[""]
 
 
-@pytest.mark.parametrize("change", ["in place", "data", "one element in place"])
-def test_a_copy_is_refreshed_after_a_change(change):
-    look, tensor = Look(), torch.zeros(1000)
-    kept = look.keep(tensor)
-    if change == "data":
-        tensor.data.fill_(2)
-    elif change == "in place":
-        tensor.fill_(2)
-    else:
-        tensor[7] = 2
-    look.add_difference("", tensor, look.keep(tensor, kept))
-    assert look.fetch()[""].zero_share == 1
+CHANGES = {
+    "none": lambda tensor: None,
+    "in place": lambda tensor: tensor.fill_(2),
+    "data": lambda tensor: tensor.data.fill_(2),
+    "one element": lambda tensor: tensor.__setitem__(777, 2),
+    "one element of data": lambda tensor: tensor.data.__setitem__(777, 2),
+}
 
 
-def test_another_shape():
-    look = Look()
-    kept = look.keep(torch.zeros(3))
-    with pytest.raises(LookError, match="no longer the tensor"):
-        look.add_difference("w", torch.zeros(4), kept)
-    with pytest.raises(LookError):
-        look.add_difference("w", jnp.zeros(4), look.keep(jnp.zeros(3)))
-    assert look.keep(torch.zeros(4), kept) is not kept
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("has_numba", [True, False], ids=["compiled", "plain"])
+def test_what_happens_between_two_looks_is_no_difference(change, has_numba, monkeypatch):
+    if not has_numba:
+        monkeypatch.setattr(of_torch, "_get_memory", lambda: None)
+        monkeypatch.setattr(of_numpy, "_pass", of_numpy.plain_pass)
+    found = look_twice(lambda: torch.zeros(100_000), CHANGES[change])
+    assert (found.min, found.max, found.count) == (1, 1, 100_000)
+
+
+def test_another_shape_is_told_and_another_copy_made():
+    for make in (torch.zeros, jnp.zeros, np.zeros):
+        look, kept = Look(), {}
+        look.keep_all({"w": make(3)}, kept)
+        first = kept["w"]
+        (error,) = look.add_differences({"w": make(4)}, kept).values()
+        assert isinstance(error, LookError)
+        assert "no longer" in str(error)
+        look.keep_all({"w": make(4)}, kept)
+        assert kept["w"] is not first
+
+
+def test_another_order_in_memory():
+    before = torch.arange(24.0).reshape(1, 2, 3, 4)
+    look, kept = Look(), {}
+    look.keep_all({"w": before}, kept)
+    other = before.to(memory_format=torch.channels_last)
+    assert look.add_differences({"w": other}, kept), "what is kept lies in another order"
+    look.keep_all({"w": other}, kept)
+    assert not look.add_differences({"w": other}, kept)
+    assert look.fetch()["w"].zero_share == 1
 
 
 def test_no_difference_of_truth_values():
-    look = Look()
     for one in (torch.tensor([True]), np.array([True])):
-        with pytest.raises(LookError):
-            look.add_difference("w", one, look.keep(one))
+        look, kept = Look(), {}
+        look.keep_all({"w": one}, kept)
+        assert isinstance(look.add_differences({"w": one}, kept)["w"], LookError)
+
+
+def test_one_that_cannot_be_kept_does_not_stop_the_others():
+    look, kept = Look(), {"text": 1}
+    errors = look.keep_all({"text": "no tensor", "weight": torch.zeros(2)}, kept)
+    assert list(errors) == ["text"]
+    assert list(kept) == ["weight"]

@@ -191,41 +191,39 @@ class Looking:
             raise self._error
 
     def _add_all(self, what: str, tensors: dict[str, Any]) -> None:
-        for name, tensor in tensors.items():
-            if self._choice(name):
-                self._add((what, name), tensor)
+        chosen = {(what, name): tensor for name, tensor in tensors.items() if self._choice(name)}
+        self._try(lambda look: look.add_all(chosen), chosen)
+
+    def _add(self, key: tuple[Any, ...], tensor: Any) -> None:
+        self._try(lambda look: look.add_all({key: tensor}), {key: tensor})
 
     def _add_differences(self, weights: dict[str, Any]) -> None:
-        for name, tensor in weights.items():
-            if name in self._kept:
-                self._add(("updates", name), tensor, self._kept[name])
-
-    def _add(self, key: tuple[Any, ...], tensor: Any, kept: Any = None) -> None:
-        look = self._look
-        if look is None:
-            return
-        try:
-            if kept is None:
-                look.add(key, tensor)
-            else:
-                look.add_difference(key, tensor, kept)
-        except LookError as error:
-            self._warn(key[1], str(error).replace(repr(key), repr(key[1])))
-        except Exception as error:
-            self._error = self._error or error
-        else:
-            if hasattr(tensor, "to_local"):
-                self._warn(key[1], "it is spread over several processes, and looked at is the part in this one")
+        kept = {("updates", name): self._kept[name] for name in weights if name in self._kept}
+        chosen = {key: weights[key[1]] for key in kept}
+        self._try(lambda look: look.add_differences(chosen, kept), chosen)
 
     def _keep(self, weights: dict[str, Any]) -> None:
-        look, kept = self._look, self._kept
-        for name, tensor in weights.items():
-            if look is not None and self._choice(name):
-                try:
-                    kept[name] = look.keep(tensor, kept.get(name))
-                except Exception as error:
-                    kept.pop(name, None)
-                    self._warn(name, str(error))
+        chosen = {name: tensor for name, tensor in weights.items() if self._choice(name)}
+        self._try(lambda look: look.keep_all(chosen, self._kept), {})
+
+    def _try(self, act: Callable[[Look], dict[Any, Exception]], tensors: dict[tuple[Any, ...], Any]) -> None:
+        """Do something with the look, and hold back what goes wrong: this is within a user's step."""
+        if self._look is None:
+            return
+        try:
+            errors = act(self._look)
+        except Exception as error:
+            self._error = self._error or error
+            return
+        for key, found in errors.items():
+            name = key[1] if isinstance(key, tuple) else key
+            if isinstance(found, LookError):
+                self._warn(name, str(found).replace(repr(key), repr(name)))
+            else:
+                self._error = self._error or found
+        for key, tensor in tensors.items():
+            if hasattr(tensor, "to_local") and key not in errors:
+                self._warn(key[1], "it is spread over several processes, and looked at is the part in this one")
 
     def _warn(self, name: str, reason: str) -> None:
         about = name or reason  # one word for each weight is enough, whatever is wrong with it

@@ -1,0 +1,141 @@
+"""Many pieces of memory gone over together: cut and shared as one likes, the numbers are those of each piece alone."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from onlooker.inside import Look, memory, summarise
+from onlooker.inside.numpy import plain_pass
+
+SIZES = (1, 3, 70_000, 5, 300_000, 64, 131_072, 40_000)
+
+
+@pytest.fixture
+def short_rows(monkeypatch):
+    monkeypatch.setattr(memory, "ROW", 65_536)
+    monkeypatch.setattr(memory, "JOB", 10_000)
+
+
+def arrays(seed=0, sizes=SIZES):
+    random = np.random.default_rng(seed)
+    return [(random.standard_normal(size) * 10 ** random.uniform(-9, 2)).astype("float32") for size in sizes]
+
+
+def addresses(some):
+    return [one.ctypes.data for one in some]
+
+
+def lengths(some):
+    return [one.size for one in some]
+
+
+def same(found, expected):
+    for (numbers, bins), (other_numbers, other_bins) in zip(found, expected, strict=True):
+        assert bins == other_bins
+        assert numbers[:2] == other_numbers[:2]
+        assert numbers[2] == pytest.approx(other_numbers[2], rel=1e-9, abs=1e-9)
+        assert numbers[3] == pytest.approx(other_numbers[3], rel=1e-12)
+        assert numbers[4:] == other_numbers[4:]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, 50])
+def test_the_numbers_of_each_piece(short_rows, threads):
+    some = arrays()
+    some[2][::7] = 0
+    some[4][5], some[4][-5] = np.nan, np.inf
+    found = memory.go_over(addresses(some), lengths(some), threads=threads)
+    same(found, [plain_pass(one) for one in some])
+    assert found == memory.go_over(addresses(some), lengths(some)), "with one thread they are the same to the last bit"
+
+
+def test_a_row_without_a_finite_number(short_rows):
+    (one,) = arrays(sizes=(200_000,))
+    one[:65_536] = np.nan
+    ((numbers, _),) = memory.go_over(addresses([one]), [one.size], threads=3)
+    assert numbers[:2] == [one[65_536:].min(), one[65_536:].max()]
+    assert numbers[5:] == [65_536, 0]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_differences_and_copies(short_rows, threads):
+    some, others = arrays(), arrays(1)
+    expected = [plain_pass(one - other) for one, other in zip(some, others, strict=True)]
+    found = memory.go_over(addresses(some), lengths(some), addresses(others), threads=threads)
+    same(found, expected)
+    assert all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_copies_are_made_right_again(short_rows, threads):
+    some, others = arrays(), arrays()
+    for one in some:
+        one[-1] += 1
+    others[0][0] = np.nan
+    memory.refresh(addresses(some), lengths(some), addresses(others), threads)
+    assert all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))
+
+
+def test_other_threads_do_work(short_rows):
+    some = arrays(sizes=(3_000_000,))
+    memory.go_over(addresses(some), lengths(some), threads=2)
+    assert any(thread.name.startswith("onlooker-inside") for thread in threading.enumerate())
+
+
+def test_where_no_thread_can_be_had(short_rows, monkeypatch):
+    class Exhausted:
+        def submit(self, work):
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(memory, "_crew", Exhausted())
+    some = arrays()
+    same(memory.go_over(addresses(some), lengths(some), threads=4), [plain_pass(one) for one in some])
+
+
+def _look_in_another_process(queue):
+    some = arrays()
+    queue.put(memory.go_over(addresses(some), lengths(some), threads=4))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*")  # that is what is tried here
+def test_in_a_process_that_was_forked(short_rows):
+    some = arrays()
+    here = memory.go_over(addresses(some), lengths(some), threads=4)
+    fork = multiprocessing.get_context("fork")
+    queue = fork.Queue()
+    process = fork.Process(target=_look_in_another_process, args=(queue,))
+    process.start()
+    assert queue.get(timeout=60) == here
+    process.join()
+
+
+def test_torchs_tensors_together():
+    tensors = {
+        "plain": torch.randn(100, 30),
+        "transposed": torch.randn(100, 30).T,
+        "channels last": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        "every second": torch.randn(100)[::2],
+        "expanded": torch.randn(1).expand(50),
+        "empty": torch.zeros(0, 3),
+        "scalar": torch.tensor(2.0),
+        "bfloat16": torch.randn(9).bfloat16(),
+        "parameter": torch.nn.Parameter(torch.randn(7)),
+        "negated": torch.randn(5, dtype=torch.complex64).conj().imag,
+    }
+    look = Look()
+    assert not look.add_all(tensors)
+    found = look.fetch()
+    assert list(found) == list(tensors)
+    for name, tensor in tensors.items():
+        alone = summarise(tensor.detach().resolve_neg().contiguous().clone())
+        assert (found[name].shape, found[name].dtype, found[name].bins) == (alone.shape, alone.dtype, alone.bins)
+        assert repr((found[name].min, found[name].max)) == repr((alone.min, alone.max))
+
+
+def test_one_that_cannot_be_looked_at_does_not_stop_the_others():
+    look = Look()
+    errors = look.add_all({"meta": torch.empty(3, device="meta"), "text": "text", "good": torch.ones(3)})
+    assert list(errors) == ["meta", "text"]
+    assert list(look.fetch()) == ["good"]
