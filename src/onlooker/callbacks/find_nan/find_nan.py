@@ -27,6 +27,10 @@ SKIPPED = 40
 """So many steps in a row a gradient scaler may skip, at least, until it has found its scale."""
 
 _WHY = "from the first NaN on nothing is learned, and whatever it reaches is lost"
+_CLOSED = (
+    "the training was being closed: nothing could be run once more. FindNaN(steps_back=1) looks at the weights after "
+    "each batch, and so before the next one fails because of them"
+)
 _ADVICE = "run the batch by hand: finding.data holds it, and the model is as it was right before it"
 
 
@@ -204,6 +208,8 @@ class FindNaN(Callback):
         if past is not None:
             past.batches[-1].logs, past.batches[-1].has_stepped = logs.batch, has_stepped
         self._noticed = self._noticed or self._notice.in_losses(logs)
+        if not self._noticed and run.outcome == "failed":  # perhaps by what refuses to go on with NaN
+            self._noticed = self._notice.in_weights(run, self._count)
         if not self._noticed and self._is_time(batch, has_stepped):
             self._noticed = self._notice.in_weights(self.run, self._count)
             if not self._noticed and not has_stepped:
@@ -257,7 +263,7 @@ class FindNaN(Callback):
         data = past.batches[-1].data if past is not None else run.data
         kept = Kept(run.epoch or 0, run.batch or 0, run.step_at_batch_begin, data, None)
         finding = Finding(origin_in_batch(run), kept, self._noticed, run.step)
-        self._conclude(finding, [self._reason or "the training was being closed: nothing could be run once more"])
+        self._conclude(finding, [self._reason or _CLOSED])
 
     def _take(self, search: Search) -> None:
         """Take what a search has found."""

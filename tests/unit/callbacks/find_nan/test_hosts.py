@@ -154,6 +154,52 @@ def test_a_body_that_raises_when_the_loss_is_nan():
     assert torch.equal(find_nan.finding.data[0], batches()[3][0])
 
 
+def train_what_refuses_nan(find_nan):
+    """A distribution raises as soon as it is given NaN: one batch after the weights have become so."""
+    seed()
+    model = Net(lambda x: torch.sqrt(x * 0))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with ol.Loop(model, optimizer, callbacks=[find_nan]) as course:
+        for _ in course.epochs(3):
+            for x, y in course.train(batches()):
+                Middle.is_on = course.run.batch == SICK
+                loss = -torch.distributions.Normal(model(x), 1.0).log_prob(y).mean()
+                Middle.is_on = False
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                course.log(loss=loss)
+
+
+def test_a_body_that_fails_because_of_nan():
+    """No loss shows it. What to do is said, and does help."""
+    find_nan = FindNaN()
+    with pytest.raises(ValueError, match="Expected parameter loc"):
+        train_what_refuses_nan(find_nan)
+    assert find_nan.run.outcome == "failed"
+    (finding,) = find_nan.findings
+    assert (finding.phase, finding.epoch, finding.batch) == ("unknown", 0, SICK + 1)
+    assert finding.noticed.startswith("NaN or infinities in weights: first.weight")
+    assert "FindNaN(steps_back=1) looks at the weights after each batch" in str(finding)
+    find_nan = FindNaN(steps_back=1)
+    train_what_refuses_nan(find_nan)
+    assert (find_nan.finding.phase, find_nan.finding.module, find_nan.finding.batch) == ("backward", "middle", SICK)
+
+
+def test_a_body_that_fails_for_another_reason_is_no_finding():
+    find_nan, model = FindNaN(), Net()
+
+    def train():
+        with ol.Loop(model, torch.optim.SGD(model.parameters(), lr=0.01), callbacks=[find_nan]) as course:
+            for x, _ in course.train(batches()):
+                course.log(loss=model(x).mean())
+                raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        train()
+    assert find_nan.finding is None
+
+
 # Hosts that do not run a batch once more: what was seen is named, and why there is no more.
 
 
