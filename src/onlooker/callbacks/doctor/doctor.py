@@ -21,7 +21,7 @@ from onlooker.core.record import Alert, Picture, Record, Summaries
 from onlooker.core.trigger import at, checked_trigger
 from onlooker.core.trigger import every as every_
 
-from .arguments import checked_names, checked_rules
+from .arguments import check_stream, checked_names, checked_rules
 from .examination import Examination
 from .report import alert_table, as_text
 from .rule import Finding, Rule
@@ -102,6 +102,7 @@ class Doctor(Callback):
         stream: TextIO | None = None,
     ) -> None:
         self.rules = checked_rules(doctor_rules() if rules is None else rules)
+        check_stream(stream)
         given = at(steps=1) | every_(steps=10) if every is None else every
         self.every = checked_trigger("every", given, "on_train_batch_begin")
         self.stop_on = checked_names(stop_on, [rule.name for rule in self.rules])
@@ -110,6 +111,7 @@ class Doctor(Callback):
 
     def _set_up(self) -> None:
         self.alerts: list[Alert] = []
+        self._judged: set[str] = set()  # rules that had something to judge by
         self._is_due, self._ask = False, self._arm
         self._looking: Looking | None = None
         self._has_inside = False
@@ -207,8 +209,24 @@ class Doctor(Callback):
             self._seen_at = record.step or 0
 
     def report(self) -> Any:
-        """Return a table of rich's with all alerts: `rich.print(doctor.report())`; a notebook shows it by itself."""
-        return alert_table(self.alerts)
+        """Return a table of rich's with all alerts: `rich.print(doctor.report())`; a notebook shows it by itself.
+
+        Below it stands which rules could not judge, and why.
+        """
+        return alert_table(self.alerts, self.unjudged)
+
+    @property
+    def unjudged(self) -> dict[str, str]:
+        """By the names of rules that have not been able to judge so far: what they need. Empty before a training."""
+        if not self._judged:
+            return {}
+        found = {}
+        for rule in self.rules:
+            if rule.is_general and rule.name not in self._judged:
+                missing = [what.replace("_", " ") for what in rule.reads if what not in self._what]
+                needs = f"to look at {' and '.join(missing)}, which this run does not show" if missing else rule.needs
+                found[rule.name] = needs
+        return {name: needs for name, needs in found.items() if needs}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the rules remember, and the alerts, as plain data."""
@@ -238,6 +256,7 @@ class Doctor(Callback):
             try:
                 findings = ask(rule)
                 if findings is not None:
+                    self._judged.add(rule.name)
                     is_held = bool(findings) and self._is_explained(rule)
                     due = rule.spells.note(findings, rule.patience, rule.recovery, is_held)
                     if due:

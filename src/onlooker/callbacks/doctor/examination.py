@@ -11,6 +11,8 @@ from onlooker.callbacks.numbers_in import numbers_in
 from onlooker.core.errors import AbsentError, LookError
 from onlooker.core.logs import combine
 
+from .frozen import frozen_layers, frozen_weights
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     Summaries = Mapping[str, Summary]
 
 _NOTHING: dict[str, Any] = {}
+SMALL_BATCH = 8
+_SOME_STEPS, _MANY_STEPS = 200, 500
+_PLAYERS = ("generator", "discriminator", "critic")
+_REWARDS = ("reward", "return", "returns", "rewards")
 
 
 class Examination:
@@ -94,6 +100,68 @@ class Examination:
         return found
 
     @property
+    def batch_size(self) -> int | None:
+        """How many samples the batch at hand has, or None where that cannot be seen."""
+        data = self.run.inputs
+        while isinstance(data, dict | list | tuple) and data:
+            data = next(iter(data.values())) if isinstance(data, dict) else data[0]
+        shape: tuple[Any, ...] | None = getattr(data, "shape", None)
+        return int(shape[0]) if shape else None
+
+    @property
+    def is_small_batch(self) -> bool:
+        """Whether the batch at hand has fewer than eight samples: what it looks like then depends on which they are."""
+        size = self.batch_size
+        return size is not None and size < SMALL_BATCH
+
+    @property
+    def has_seen_much(self) -> bool:
+        """Whether a whole epoch and 200 steps have gone by, or 500: by then what is used now and then has been used."""
+        return self.step >= (_SOME_STEPS if (self.run.epoch or 0) >= 1 else _MANY_STEPS)
+
+    @property
+    def is_game(self) -> bool:
+        """Whether the loss is no measure of what is learned: players against each other, or rewards that count.
+
+        By the names of several models, and by those that are logged.
+        """
+        found: bool | None = self._cache.get("is_game")
+        if found is None:
+            models = self.run.model if isinstance(self.run.model, dict) else ()
+            words = {word for logs in self.logged for name in logs for word in _words(name)}
+            players = sum(player in words for player in (*_PLAYERS, "d", "g"))
+            found = any(name in _PLAYERS for name in models) or players > 1 or bool(words.intersection(_REWARDS))
+            self._cache["is_game"] = found
+        return found
+
+    @property
+    def left_gradients(self) -> frozenset[str]:
+        """The names of the weights that have a gradient as the batch ends, with an optimizer or not."""
+        if "left_gradients" not in self._cache:
+            try:
+                self._cache["left_gradients"] = frozenset(self.run.gradients())
+            except AbsentError:
+                self._cache["left_gradients"] = frozenset()
+        found: frozenset[str] = self._cache["left_gradients"]
+        return found
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The names of the weights that are marked as not to be trained."""
+        if "frozen" not in self._cache:
+            self._cache["frozen"] = frozen_weights(self.run)
+        found: frozenset[str] = self._cache["frozen"]
+        return found
+
+    @property
+    def frozen_layers(self) -> frozenset[str]:
+        """The layers whose weights are all frozen, and those without weights behind them: nothing can change there."""
+        if "frozen_layers" not in self._cache:
+            self._cache["frozen_layers"] = frozen_layers(self.activations, self.weights, self.frozen)
+        found: frozenset[str] = self._cache["frozen_layers"]
+        return found
+
+    @property
     def inputs(self) -> Summary | None:
         """What the inputs of the batch at hand look like, if they are one array."""
         return self._of_data("inputs")
@@ -103,11 +171,15 @@ class Examination:
         """What the targets of the batch at hand look like, if they are one array."""
         return self._of_data("targets")
 
-    def _of_data(self, name: str) -> Summary | None:
+    def summary(self, name: str, data: Any) -> Summary | None:
+        """Return what some data look like, or None where they are no array; `name` is for keeping it."""
         if name not in self._cache:
-            self._cache[name] = _summary(self.run, getattr(self.run, name))
+            self._cache[name] = _summary(self.run, data)
         found: Summary | None = self._cache[name]
         return found
+
+    def _of_data(self, name: str) -> Summary | None:
+        return self.summary(name, getattr(self.run, name))
 
 
 def strength(summary: Summary) -> float:
@@ -132,6 +204,13 @@ def _numbers(logs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
     for (place, name), number in numbers.items():
         found[place][name] = number
     return found
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name as it is logged: `"train/episode_return"` has three."""
+    for sign in "/.-":
+        name = name.replace(sign, "_")
+    return name.lower().split("_")
 
 
 def _of(prefix: str, summaries: Summaries) -> dict[str, Summary]:

@@ -9,7 +9,7 @@ import textwrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.table import Table
     from rich.text import Text
@@ -35,15 +35,17 @@ def numbers(alert: Alert) -> str:
     return ", ".join(f"{name} {value:.3g}" for name, value in alert.evidence.items())
 
 
-def alert_table(alerts: Sequence[Alert]) -> Table | Text:
-    """Return a table of alerts; where there are none, a line that says so."""
+def alert_table(alerts: Sequence[Alert], unjudged: Mapping[str, str]) -> Table | Text:
+    """Return a table of alerts; where there are none, a line that says so; below it, which rules could not judge."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
+    silent = "\n".join(f"not judged: {name}, which needs {needs}" for name, needs in unjudged.items())
     if not alerts:
-        return Text("Doctor: no alerts")
-    table = Table(box=SIMPLE_HEAD, title=f"Doctor: {len(alerts)} alert{'s' if len(alerts) > 1 else ''}")
+        return Text(f"Doctor: no alerts\n{silent}".rstrip())
+    title = f"Doctor: {len(alerts)} alert{'s' if len(alerts) > 1 else ''}"
+    table = Table(box=SIMPLE_HEAD, title=title, caption=Text(silent) if silent else None, caption_justify="left")
     for column in ("step", "rule", "where", "what was seen", "what to try"):
         table.add_column(column, justify="right" if column == "step" else "left", overflow="fold")
     for alert in alerts:

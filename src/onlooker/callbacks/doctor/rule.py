@@ -6,6 +6,7 @@ checkpoint. Each rule is one file in `rules/`; when it is asked is `Doctor`'s bu
 
 from __future__ import annotations
 
+from .limits import COUNT, allowed, check_number
 from .spells import Spells
 
 TYPE_CHECKING = False
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from onlooker.core.record import Picture
 
     from .examination import Examination
+    from .limits import Limit
 
 
 class Finding:
@@ -54,6 +56,9 @@ class Rule:
         memory: names of its own attributes that it remembers between two looks: plain numbers, lists and dicts.
         explained_by: names of rules that make this one superfluous while they find something.
         patience: after how many looks in a row it speaks.
+        limits: which numbers its arguments may be, by their names; `check` goes by it.
+        needs: what it must see besides what it `reads`, in words, for the report that it could not.
+        is_general: whether it is for all trainings: that one for GANs alone could not judge is nothing to report.
         recovery: how many looks a place must be well before it may be spoken of again; no less goes by between two
             alerts of the rule.
 
@@ -75,8 +80,20 @@ class Rule:
     reads: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
     explained_by: tuple[str, ...] = ()
+    limits: Mapping[str, Limit] = allowed(patience=COUNT, recovery=COUNT)
+    needs = ""
+    is_general = True
     patience = 3
     recovery = 20
+
+    def check(self) -> None:
+        """Check its arguments, once they are its attributes.
+
+        Raises:
+            ValueError: one is no number, or outside of its `limits`.
+        """
+        for name, limit in self.limits.items():
+            check_number(self.name, name, getattr(self, name), limit)
 
     def begin(self) -> None:
         """Forget the training before; called when one begins. A rule with a memory sets it up here."""

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import re
 
 import pytest
 import rich
@@ -167,20 +168,89 @@ def test_a_rule_that_fails_does_not_keep_the_others_from_speaking():
 
 
 def test_what_is_wrong_is_refused():
-    with pytest.raises(ValueError, match="did you mean 'loss_stuck'"):
-        doctor_rules(loss_stuk=None)
-    with pytest.raises(ValueError, match="unexpected keyword argument 'steps'"):
-        doctor_rules(loss_stuck={"steps": 3})
     with pytest.raises(ValueError, match="did you mean 'not_finite'"):
         Doctor(stop_on=["not_finit"])
     with pytest.raises(ValueError, match="two of loss_stuck"):
         Doctor([*doctor_rules(), *doctor_rules(overfitting=None)][:16] + doctor_rules()[15:16])
-    with pytest.raises(ValueError, match="instances of Rule"):
-        Doctor([Rule])
+    with pytest.raises(ValueError, match="an open text file"):
+        Doctor(stream="alerts.txt")
     with pytest.raises(ol.OnlookerError, match="no trigger"):
         Doctor(every=10)
     with pytest.raises(ol.OnlookerError):
         Doctor(every=ol.every(epochs=1) & ~ol.every(epochs=1) & ol.at(steps=0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss_stuk": None}, "no rule 'loss_stuk'; did you mean 'loss_stuck'"),
+        ({"cats": None}, "there are not_finite, exploding_gradients"),
+        ({"dead_units": {"shar": 0.5}}, "dead_units has no argument 'shar'; did you mean 'share'"),
+        ({"loss_stuck": {"xyz": 3}}, "there are after_steps, share, late_share, loss, patience"),
+        ({"dead_units": {"share": "x"}}, "dead_units: share='x' cannot be; expected a number from 0 to 1"),
+        ({"dead_units": {"share": 7}}, "share=7 cannot be; expected a number from 0 to 1"),
+        ({"saturated_units": {"share": True}}, "share=True cannot be"),
+        ({"vanishing_gradients": {"ratio": float("nan")}}, "ratio=nan cannot be"),
+        ({"one_class_batches": {"chance": 0}}, "a number above 0, and 1 at most"),
+        ({"exploding_gradients": {"growth": 1}}, "growth=1 cannot be; expected a number above 1"),
+        ({"no_gradient": {"patience": 0}}, "patience=0 cannot be; expected a whole number of at least 1"),
+        ({"loss_stuck": {"after_steps": 2.5}}, "expected a whole number"),
+        ({"loss_stuck": {"loss": 3}}, "loss=3 cannot be; expected a string, or a list of them"),
+        ({"overfitting": {"loss": ["loss"]}}, "expected a string"),
+        ({"unchanged_weights": {"ignore": 3}}, "ignore=3 cannot be; expected a string, or a list of them"),
+        ({"overfitting": 3}, "overfitting=3: expected a dict of its arguments, or None"),
+    ],
+)
+def test_what_a_rule_cannot_be_given_is_refused(changes, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        doctor_rules(**changes)
+
+
+def test_what_are_no_rules_is_refused():
+    rule = doctor_rules()[0]
+    impatient = Looks()
+    impatient.patience = 0
+    for rules, message in (
+        ([type(rule)], "rules has the class NotFinite; expected an instance: NotFinite()"),
+        ([rule, rule], "two of not_finite"),
+        (rule, "expected a list of rules"),
+        ("not_finite", "expected a list of rules; doctor_rules() makes them"),
+        (["not_finite"], "rules has 'not_finite'; expected instances of Rule"),
+        (3, "expected a list of rules"),
+        ([Rule()], "has no name"),
+        ([impatient], "looks: patience=0 cannot be; expected a whole number of at least 1"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            Doctor(rules)
+
+
+@pytest.mark.parametrize("rule", doctor_rules(), ids=lambda rule: rule.name)
+def test_every_number_that_a_rule_takes_is_checked(rule):
+    numbers = {name for name, value in vars(rule).items() if isinstance(value, int | float)}
+    for name in (numbers & set(type(rule).__init__.__code__.co_varnames)) - {"self"}:
+        with pytest.raises(ValueError, match=f"{rule.name}: {name}='x' cannot be"):
+            type(rule)(**{name: "x"})
+
+
+def test_the_report_says_which_rules_could_not_judge(capsys):
+    model, (images, labels) = mlp(8), digits()
+    doctor = Doctor(quiet=True)
+    assert not doctor.unjudged
+    with ol.Loop(model, torch.optim.SGD(model.parameters(), lr=0.1), [doctor]) as loop:
+        for _ in loop.epochs(1):
+            for index in loop.train(range(0, 1600, 32)):
+                loss = nn.functional.cross_entropy(model(images[index : index + 32]), labels[index : index + 32])
+                loop.run.view.optimizers[""].zero_grad()
+                loss.backward()
+                loop.run.view.optimizers[""].step()
+                loop.log(loss=loss)
+    assert {"input_not_normalized", "one_class_batches", "overfitting"} == doctor.unjudged.keys() - {"loss_stuck"}
+    rich.print(doctor.report())
+    assert "not judged: one_class_batches, which needs labels" in " ".join(capsys.readouterr().out.split())
+    doctor = fit(Doctor(quiet=True), ol.callbacks.Inside(("weights",)))
+    assert doctor.unjudged["vanishing_gradients"] == "to look at gradients, which this run does not show"
+    assert "one_class_batches" not in doctor.unjudged
+    assert "mode_collapse" not in doctor.unjudged
 
 
 def test_rules_can_be_changed_and_left_out():

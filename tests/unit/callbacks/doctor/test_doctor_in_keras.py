@@ -11,7 +11,7 @@ import onlooker as ol
 Dense = keras.layers.Dense
 
 
-def fit(*layers, optimizer="adam", scale=1.0):
+def fit(*layers, optimizer="adam", scale=1.0, epochs=2):
     keras.utils.set_random_seed(0)
     pixels, labels = load_digits(return_X_y=True)
     pixels = scale * (pixels - pixels.mean()) / pixels.std()
@@ -19,7 +19,7 @@ def fit(*layers, optimizer="adam", scale=1.0):
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     doctor = ol.callbacks.Doctor(quiet=True)
     doctor.on_error = "raise"
-    model.fit(pixels.astype("float32"), labels, epochs=2, batch_size=32, verbose=0, callbacks=[doctor])
+    model.fit(pixels.astype("float32"), labels, epochs=epochs, batch_size=32, verbose=0, callbacks=[doctor])
     return doctor
 
 
@@ -28,11 +28,18 @@ def test_a_healthy_training():
     assert not seen(fit(Dense(64), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.2), Dense(64, "relu")))
 
 
-def test_a_frozen_layer():
-    frozen = Dense(32, "relu")
-    frozen.trainable = False
-    ((rule, where),) = seen(fit(frozen, Dense(32, "relu")))
-    assert rule == "unchanged_weights"
+def test_frozen_layers_are_a_decision():
+    layers = keras.layers
+    frozen = [Dense(32, "relu"), layers.BatchNormalization()]
+    for layer in frozen:
+        layer.trainable = False
+    assert not seen(fit(*frozen, Dense(32, "relu")))
+
+
+def test_a_layer_that_is_cut_off():
+    cut = keras.layers.Lambda(keras.ops.stop_gradient)
+    ((rule, where),) = seen(fit(Dense(32, "relu"), cut, Dense(32, "relu"), epochs=6))
+    assert rule == ("no_gradient" if keras.backend.backend() == "jax" else "unchanged_weights")
     assert where.endswith("kernel")
 
 

@@ -153,10 +153,23 @@ def a_layer_that_the_optimizer_does_not_have():
 
 
 @sick("unchanged_weights", "1.weight")
-def a_layer_that_is_frozen():
+def a_layer_whose_learning_rate_is_0():
+    model = mlp()
+    groups = [{"params": model[1].parameters(), "lr": 0.0}, {"params": model[3:].parameters()}]
+    return train(model, data(), torch.optim.Adam(groups), epochs=2)
+
+
+@sick("unchanged_weights", "1.weight")
+def a_layer_that_was_unfrozen_but_not_given_to_the_optimizer():
     model = mlp()
     model[1].requires_grad_(False)
-    return train(model, data(), adam(model), epochs=2)
+    optimizer = torch.optim.Adam([weight for weight in model.parameters() if weight.requires_grad])
+
+    class Unfreeze(ol.Callback):
+        def on_epoch_begin(self, epoch, logs):
+            model[1].requires_grad_(epoch > 0)
+
+    return train(model, data(), optimizer, epochs=3, more=[Unfreeze()])
 
 
 @sick("unchanged_weights", "first.weight")
@@ -170,7 +183,7 @@ def a_layer_that_is_cut_off():
             return self.second(torch.relu(self.first(x.flatten(1))).detach())
 
     model = Cut()
-    return train(model, data(), adam(model), epochs=2)
+    return train(model, data(), adam(model), epochs=5)
 
 
 @sick("no_gradient", "")
@@ -186,7 +199,7 @@ def two_layers_that_are_all_zero():
         for weight in (model[1].weight, model[1].bias, model[3].weight):
             weight.zero_()
     model[2] = nn.Tanh()
-    return train(model, data(), sgd(model), epochs=2)
+    return train(model, data(), sgd(model), epochs=5)
 
 
 @sick("loss_stuck", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..arguments import known_name, make_rule
 from ..rule import Rule
 from .bad_initial_variance import BadInitialVariance as BadInitialVariance
 from .dead_units import DeadUnits as DeadUnits
@@ -61,7 +62,7 @@ def doctor_rules(**changes: Mapping[str, Any] | None) -> list[Rule]:
         **changes: by the name of a rule, its arguments as a dict, or None to leave it out.
 
     Raises:
-        ValueError: there is no rule of such a name, or it has no such argument.
+        ValueError: there is no rule of such a name, it has no such argument, or a value cannot be.
 
     Example:
         >>> rules = doctor_rules(loss_stuck={"after_steps": 2000}, overfitting=None)
@@ -70,17 +71,5 @@ def doctor_rules(**changes: Mapping[str, Any] | None) -> list[Rule]:
     """
     names = [kind.name for kind in ALL]
     for name in changes:
-        if name not in names:
-            from onlooker.core.errors import nearest
-
-            guess = nearest(name, names)
-            hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(names)}"
-            raise ValueError(f"there is no rule {name!r}; {hint}")
-    return [_make(kind, changes.get(kind.name, {})) for kind in ALL if changes.get(kind.name, {}) is not None]
-
-
-def _make(kind: type[Rule], arguments: Mapping[str, Any] | None) -> Rule:
-    try:
-        return kind(**(arguments or {}))
-    except TypeError as error:
-        raise ValueError(f"{kind.name}={arguments!r}: {error}") from None
+        known_name(name, names, f"there is no rule {name!r}")
+    return [make_rule(kind, changes.get(kind.name, {})) for kind in ALL if changes.get(kind.name, {}) is not None]

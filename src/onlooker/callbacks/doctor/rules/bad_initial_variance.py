@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..examination import Examination
+from ..limits import COUNT, TIMES, allowed
 from ..rule import Finding, Rule
 
 TYPE_CHECKING = False
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 class BadInitialVariance(Rule):
     """Finds, at the first look, activations or their gradients that grow or shrink from layer to layer.
 
-    What is compared is the median root mean square of a model's last quarter of layers with that of its first quarter.
+    What is compared is the median root mean square of a model's last quarter of layers with that of its first
+    quarter. Layers whose weights are frozen do not count: they were trained elsewhere.
 
     Args:
         ratio: how many times larger or smaller it may become.
@@ -31,9 +33,11 @@ class BadInitialVariance(Rule):
     reads = ("activations",)
     memory = ("looks_so_far",)
     explained_by = ("not_finite",)
+    limits = allowed(ratio=TIMES, looks=COUNT, patience=COUNT)
 
     def __init__(self, ratio: float = 1e3, looks: int = 1, patience: int = 1) -> None:
         self.ratio, self.looks, self.patience = ratio, looks, patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:
@@ -50,7 +54,8 @@ class BadInitialVariance(Rule):
         found = []
         for what, way in (("activations", 1), ("activation_gradients", -1)):
             for summaries in examination.by_model(what).values():
-                finding = self._compare(what.replace("_", " "), summaries, way)
+                own = {name: one for name, one in summaries.items() if name not in examination.frozen_layers}
+                finding = self._compare(what.replace("_", " "), own, way)
                 found += [finding] if finding else []
         return found
 

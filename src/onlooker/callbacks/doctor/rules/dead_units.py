@@ -5,6 +5,7 @@ from __future__ import annotations
 from onlooker.callbacks.inside.choice import layer_of
 
 from ..examination import Examination
+from ..limits import COUNT, SHARE, allowed
 from ..rule import Finding, Rule
 
 TYPE_CHECKING = False
@@ -20,12 +21,13 @@ _FEW = 4  # of fewer units the gradients may cancel out, as in the last layer of
 class DeadUnits(Rule):
     """Finds layers in which most units put out 0 at every look, as dead ReLUs do.
 
-    By activations: the share of zeros in what a layer without weights puts out, if nothing in it is negative, and if
-    not all that it gets is 0. Where no layer puts out such zeros, as when ReLU is a function and no layer, by
+    By activations: the share of zeros in what a layer without weights puts out, if nothing in it is negative, and
+    if not all that it gets is 0. Where no layer puts out such zeros, as when ReLU is a function and no layer, by
     gradients: the share of zeros in those of biases, and of other weights with one number for each unit. Such a
     gradient is exactly 0 for a unit that no sample of the batch has reached. Of layers that are dead altogether the
     last is named then: those before it get no gradient because of it. What counts is the smallest share over five
-    looks, as small batches leave many units out by chance.
+    looks, as small batches leave many units out by chance; of fewer than eight samples nearly all gradients must be
+    0. What comes before the first weights is no unit's output, and layers behind frozen weights are as they are.
 
     Args:
         activation_share: of the outputs that are 0.
@@ -43,9 +45,11 @@ class DeadUnits(Rule):
     reads = ("activations", "gradients", "weights")
     memory = ("shares",)
     explained_by = ("not_finite", "saturated_units")
+    limits = allowed(activation_share=SHARE, share=SHARE, patience=COUNT)
 
     def __init__(self, activation_share: float = 0.95, share: float = 0.7, patience: int = 1) -> None:
         self.activation_share, self.share, self.patience = activation_share, share, patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:
@@ -57,14 +61,15 @@ class DeadUnits(Rule):
         if not examination.gradients and not examination.activations:
             return None
         found = []
+        limit = max(self.share, self.activation_share) if examination.is_small_batch else self.share
         for model in examination.by_model("weights") or examination.by_model("gradients"):
             activations = examination.by_model("activations").get(model, {})
-            outputs = _rectified(activations, examination.weights)
+            outputs = _rectified(activations, examination)
             if outputs:
                 found += self._judge(outputs, "the outputs", self.activation_share)
                 continue
             units = _unreached(examination.by_model("gradients").get(model, {}), activations)
-            dead = self._judge(units, "the units' gradients", self.share)
+            dead = self._judge(units, "the units' gradients", limit)
             wholly = [finding for finding in dead if finding.weight == 1]
             if len(wholly) < len(units):  # else it is not for want of activity
                 found += [finding for finding in dead if finding not in wholly[:-1]]
@@ -101,11 +106,14 @@ def _unreached(gradients: Mapping[str, Summary], activations: Mapping[str, Summa
     return found
 
 
-def _rectified(activations: dict[str, Summary], weights: Mapping[str, Summary]) -> dict[str, float]:
+def _rectified(activations: dict[str, Summary], examination: Examination) -> dict[str, float]:
     """Return the shares of zeros in what looks like the outputs of ReLU, in the order of the layers."""
-    found, is_fed = {}, True
+    layers = {layer_of(name) for name in examination.weights}
+    found, is_fed, is_inside = {}, True, not layers.intersection(activations)
     for name, one in activations.items():
-        if is_fed and one.min >= 0 and one.zeros and f"{name}.weight" not in weights:
+        is_inside = is_inside or name in layers
+        is_unit = is_inside and name not in layers and name not in examination.frozen_layers
+        if is_fed and is_unit and one.min >= 0 and one.zeros:
             found[name] = one.zero_share
         is_fed = one.zeros < one.count
     return found

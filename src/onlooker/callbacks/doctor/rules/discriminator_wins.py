@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..examination import Examination
+from ..limits import COUNT, POSITIVE, TIMES, allowed, words
 from ..rule import Finding, Rule
 
 DISCRIMINATOR = ("discriminator_loss", "critic_loss", "d_loss", "loss_d", "discriminator", "critic")
@@ -29,6 +30,8 @@ class DiscriminatorWins(Rule):
     source = "Goodfellow and others 2014; Arjovsky and Bottou 2017"
     memory = ("lowest",)
     explained_by = ("not_finite",)
+    is_general = False
+    limits = allowed(loss=POSITIVE, rise=TIMES, patience=COUNT)
 
     def __init__(
         self,
@@ -39,7 +42,9 @@ class DiscriminatorWins(Rule):
         patience: int = 5,
     ) -> None:
         self.loss, self.rise, self.patience = loss, rise, patience
-        self.discriminator, self.generator = tuple(discriminator), tuple(generator)
+        self.discriminator = words(self.name, "discriminator", discriminator)
+        self.generator = words(self.name, "generator", generator)
+        self.check()
         self.begin()
 
     def begin(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..examination import Examination, is_matrix, strength
+from ..limits import COUNT, POSITIVE, TIMES, allowed
 from ..rule import Finding, Rule
 
 TYPE_CHECKING = False
@@ -13,13 +14,19 @@ if TYPE_CHECKING:
 
 _MEMORY = 0.2  # of the running mean of the logarithm
 _FIRST_LOOKS = 3
+_IN_A_ROW = 3  # for small batches
 
 
 class ExplodingGradients(Rule):
     """Finds gradients that have grown by orders of magnitude, or that dwarf the weights.
 
-    A model's norm is compared with its usual one, the geometric mean over the last looks or so, and with those of the
-    first looks: a network that leaves a plateau has larger gradients than before, but does not explode.
+    A model's norm is compared with its usual one, the geometric mean over the last looks or so, and with those of
+    the first looks: a network that leaves a plateau has larger gradients than before, but does not explode. A batch
+    of fewer than eight samples may be an odd one, so there it takes three looks in a row.
+
+    A layer's gradients are compared with its weights as they are for a loss whose gradient at the model's end is of
+    the order of 1. Where that is larger because the targets are (prices, for example), all gradients are, and Adam
+    does not mind: the smallest of the biases' gradients tells, at the look at which it was largest.
 
     Args:
         growth: how many times its usual norm a model's gradient norm must be.
@@ -35,11 +42,13 @@ class ExplodingGradients(Rule):
     )
     source = "Pascanu, Mikolov and Bengio 2013"
     reads = ("gradients", "weights")
-    memory = ("usual", "first", "looks")
+    memory = ("usual", "first", "looks", "grown", "scale")
     explained_by = ("not_finite",)
+    limits = allowed(growth=TIMES, ratio=POSITIVE, patience=COUNT)
 
     def __init__(self, growth: float = 100.0, ratio: float = 1e4, patience: int = 1) -> None:
         self.growth, self.ratio, self.patience = growth, ratio, patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:
@@ -47,6 +56,8 @@ class ExplodingGradients(Rule):
         self.usual: dict[str, float] = {}  # logarithms of norms, by model
         self.first: dict[str, float] = {}  # the largest norm of the first looks
         self.looks: dict[str, int] = {}
+        self.grown: dict[str, int] = {}  # at how many looks in a row
+        self.scale: dict[str, float] = {}  # of the loss's gradient
 
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Compare with the past, and with the weights."""
@@ -54,17 +65,20 @@ class ExplodingGradients(Rule):
             return None
         found = []
         for model, gradients in examination.by_model("gradients").items():
-            finding = self._compare(model, math.sqrt(sum(one.squares for one in gradients.values())), gradients)
+            finding = self._compare(model, gradients, _IN_A_ROW if examination.is_small_batch else 1)
             found += [finding] if finding else []
-        for name, gradient in examination.gradients.items():
-            weight = examination.weights.get(name)
-            if weight is not None and is_matrix(gradient) and strength(gradient) > self.ratio * weight.rms > 0:
-                evidence = {"rms": strength(gradient), "weight_rms": weight.rms}
-                seen = f"the gradients are {strength(gradient) / weight.rms:.0e} times as large as the weights"
-                found.append(Finding(name, seen, evidence, strength(gradient) / weight.rms))
+            least = min((strength(one) for one in gradients.values() if _is_bias(one)), default=1.0)
+            scale = self.scale[model] = max(self.scale.get(model, 1.0), least)
+            for name, gradient in gradients.items():
+                weight, own = examination.weights.get(name), strength(gradient)
+                if weight is not None and is_matrix(gradient) and own > self.ratio * scale * weight.rms > 0:
+                    seen = f"the gradients are {own / weight.rms:.0e} times as large as the weights"
+                    found.append(Finding(name, seen, {"rms": own, "weight_rms": weight.rms}, own / weight.rms))
         return found
 
-    def _compare(self, model: str, norm: float, gradients: dict[str, Summary]) -> Finding | None:
+    def _compare(self, model: str, gradients: dict[str, Summary], patience: int) -> Finding | None:
+        """Compare a model's norm with its past."""
+        norm = math.sqrt(sum(one.squares for one in gradients.values()))
         if not 0 < norm < math.inf:
             return None
         looks = self.looks[model] = self.looks.get(model, 0) + 1
@@ -72,11 +86,17 @@ class ExplodingGradients(Rule):
             self.first[model] = max(self.first.get(model, 0.0), norm)
         usual = self.usual.get(model, math.log(norm))
         has_grown = looks > _FIRST_LOOKS and norm > self.growth * math.exp(usual) and norm > 3 * self.first[model]
-        self.usual[model] = usual + _MEMORY * (math.log(norm) - usual)
-        if not has_grown:
+        self.grown[model] = self.grown.get(model, 0) + 1 if has_grown else 0
+        if not has_grown or self.grown[model] >= patience:
+            self.usual[model] = usual + _MEMORY * (math.log(norm) - usual)
+        if self.grown[model] < patience:
             return None
         where = max(gradients, key=lambda name: gradients[name].squares)
         seen = f"the gradient norm is {norm / math.exp(usual):.0f} times its usual value, most of it here"
         return Finding(
             where, seen, {"norm": norm, "usual_norm": math.exp(usual), "first_norm": self.first[model]}, norm
         )
+
+
+def _is_bias(gradient: Summary) -> bool:
+    return not is_matrix(gradient) and gradient.squares > 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..examination import Examination
+from ..examination import Examination, strength
+from ..limits import COUNT, NUMBER_FROM_0, POSITIVE, allowed
 from ..rule import Finding, Rule
 
 TYPE_CHECKING = False
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 class InputNotNormalized(Rule):
     """Finds, in the first looks, inputs that are far too large, or far too small.
 
-    Only where the inputs are one array of floats, so no token ids, and where the first layer does not normalize them
-    itself: its weights then have one axis.
+    Only where the inputs are one array of floats, so no token ids, and where the first layer does not normalize
+    them itself: its weights then have one axis.
 
     Args:
         most: the largest root mean square; that of normalized inputs is 1.
-        least: the smallest.
+        least: the smallest, of those that are not 0: words of a text, or marks of classes, are 0 nearly everywhere.
         looks: at how many looks from the beginning it is judged.
         patience: after how many looks in a row it speaks.
     """
@@ -33,10 +34,13 @@ class InputNotNormalized(Rule):
     )
     source = "LeCun, Bottou, Orr and Müller 1998, Efficient BackProp"
     reads = ("weights",)
+    needs = "inputs: one array of floats, as the first thing that the loader yields"
     memory = ("looks_so_far",)
+    limits = allowed(most=POSITIVE, least=NUMBER_FROM_0, looks=COUNT, patience=COUNT)
 
     def __init__(self, most: float = 3.0, least: float = 0.02, looks: int = 5, patience: int = 3) -> None:
         self.most, self.least, self.looks, self.patience = most, least, looks, patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:
@@ -51,7 +55,8 @@ class InputNotNormalized(Rule):
         if inputs is None or "float" not in inputs.dtype or not inputs.finite:
             return None
         self.looks_so_far += 1
-        if self.least < inputs.rms < self.most or _is_normalized_within(examination):
+        is_fine = inputs.rms < self.most and strength(inputs) > self.least
+        if is_fine or _is_normalized_within(examination):
             return []
         seen = f"the inputs have mean {inputs.mean:.3g} and standard deviation {inputs.std:.3g}"
         evidence = {"mean": inputs.mean, "std": inputs.std, "min": inputs.min, "max": inputs.max}

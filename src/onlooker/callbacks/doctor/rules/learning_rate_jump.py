@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..examination import Examination
+from ..limits import COUNT, COUNT_FROM_0, TIMES, allowed
 from ..rule import Finding, Rule
 
 
@@ -25,9 +26,12 @@ class LearningRateJump(Rule):
     advice = "Look at the schedule's units: steps or epochs, and at what resuming does to it. Warm up over many steps."
     source = "Goyal and others 2017 (warm-up); Loshchilov and Hutter 2017 (restarts)"
     memory = ("rates", "largest")
+    needs = "a learning rate, which the model's optimizer would have"
+    limits = allowed(up=TIMES, down=TIMES, warm_up_steps=COUNT_FROM_0, patience=COUNT)
 
     def __init__(self, up: float = 10.0, down: float = 20.0, warm_up_steps: int = 20, patience: int = 1) -> None:
         self.up, self.down, self.warm_up_steps, self.patience = up, down, warm_up_steps, patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:

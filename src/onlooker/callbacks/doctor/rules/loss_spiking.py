@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..examination import Examination
+from ..limits import COUNT, COUNT_FROM_0, POSITIVE, SHARE, TIMES, allowed, words
 from ..rule import Finding, Rule
 
 _MEMORY = 0.1
@@ -13,7 +14,9 @@ _MEMORY = 0.1
 class LossSpiking(Rule):
     """Finds a loss that jumps far beyond its own noise, and back over a good part of what had been gained.
 
-    It goes by the mean over the batches since the last look, so that a single odd sample is no spike.
+    It goes by the mean over the batches since the last look, so that a single odd sample is no spike. It is silent
+    where the loss is no measure of what is learned: where players are against each other, as in GANs, and where
+    rewards or returns are logged.
 
     Args:
         deviations: how many of its usual deviations from its running mean.
@@ -33,6 +36,14 @@ class LossSpiking(Rule):
     source = "Chowdhery and others (PaLM) 2022, section 5.1; Takase and others 2023"
     memory = ("first", "usual", "deviation", "looks")
     explained_by = ("not_finite",)
+    needs = "a loss in the logs that measures what is learned (no game, no reward)"
+    limits = allowed(
+        deviations=POSITIVE,
+        share=SHARE,
+        start_ratio=TIMES,
+        warm_up=COUNT_FROM_0,
+        patience=COUNT,
+    )
 
     def __init__(
         self,
@@ -45,7 +56,8 @@ class LossSpiking(Rule):
     ) -> None:
         self.deviations, self.share, self.start_ratio = deviations, share, start_ratio
         self.warm_up, self.patience = warm_up, patience
-        self.loss = (loss,) if isinstance(loss, str) else tuple(loss)
+        self.loss = words(self.name, "loss", loss)
+        self.check()
         self.begin()
 
     def begin(self) -> None:
@@ -56,7 +68,7 @@ class LossSpiking(Rule):
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Compare the loss since the last look with its running mean."""
         mean = examination.mean(self.loss)
-        if mean is None or not math.isfinite(mean):
+        if mean is None or examination.is_game or not math.isfinite(mean):
             return None
         self.looks += 1
         if self.looks == 1:

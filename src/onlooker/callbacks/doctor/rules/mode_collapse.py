@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..limits import COUNT, POSITIVE, SHARE, allowed
 from ..rule import Finding, Rule
 
 TYPE_CHECKING = False
@@ -36,9 +37,12 @@ class ModeCollapse(Rule):
     source = "Salimans and others 2016; Metz, Poole, Pfau and Sohl-Dickstein 2017"
     memory = ("largest",)
     recovery = 5
+    is_general = False
+    limits = allowed(share=SHARE, least=POSITIVE, patience=COUNT)
 
     def __init__(self, share: float = 0.3, least: float = 2.0, patience: int = 2) -> None:
         self.share, self.least, self.patience = share, least, patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:

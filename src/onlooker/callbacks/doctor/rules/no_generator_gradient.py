@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..examination import Examination
+from ..limits import COUNT, POSITIVE, allowed, words
 from ..rule import Finding, Rule
 
 GENERATOR = ("generator", "gen", "g", "G", "netG")
@@ -34,9 +35,13 @@ class NoGeneratorGradient(Rule):
     reads = ("gradients", "weights")
     memory = ("weights",)
     explained_by = ("not_finite",)
+    is_general = False
+    limits = allowed(ratio=POSITIVE, patience=COUNT)
 
     def __init__(self, ratio: float = 1e-7, generator: tuple[str, ...] = GENERATOR, patience: int = 5) -> None:
-        self.ratio, self.generator, self.patience = ratio, tuple(generator), patience
+        self.ratio, self.patience = ratio, patience
+        self.generator = words(self.name, "generator", generator)
+        self.check()
         self.begin()
 
     def begin(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..examination import Examination
+from ..limits import COUNT, allowed
 from ..rule import Finding, Rule
 
 TYPE_CHECKING = False
@@ -32,9 +33,11 @@ class NotFinite(Rule):
     source = "Micikevicius and others 2018, Mixed Precision Training; common practice"
     reads = ("activations", "gradients", "weights")
     memory = ("bad_gradients",)
+    limits = allowed(patience=COUNT)
 
     def __init__(self, patience: int = 1) -> None:
         self.patience = patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..limits import COUNT, POSITIVE, allowed, word
 from ..rule import Finding, Rule
 
 TYPE_CHECKING = False
@@ -27,12 +28,17 @@ class Overfitting(Rule):
     source = "Prechelt 1998, Early Stopping: But When?"
     memory = ("first", "best", "loss_at_best")
     explained_by = ("not_finite",)
+    needs = "the loss of a validation, as val_loss beside loss at the end of an epoch"
     recovery = 10
+    limits = allowed(rise=POSITIVE, patience=COUNT)
 
     def __init__(
         self, rise: float = 0.3, loss: str = "loss", validation_loss: str = "val_loss", patience: int = 5
     ) -> None:
-        self.rise, self.loss, self.validation_loss, self.patience = rise, loss, validation_loss, patience
+        self.rise, self.patience = rise, patience
+        self.loss = word(self.name, "loss", loss)
+        self.validation_loss = word(self.name, "validation_loss", validation_loss)
+        self.check()
         self.begin()
 
     def begin(self) -> None:

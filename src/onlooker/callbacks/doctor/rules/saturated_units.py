@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..examination import Examination
+from ..limits import COUNT, SHARE, allowed
 from ..rule import Finding, Rule
 
 TYPE_CHECKING = False
@@ -15,9 +16,10 @@ _EDGE = 0.9
 class SaturatedUnits(Rule):
     """Finds layers of tanh or sigmoid units, nearly all of which are at one of their bounds.
 
-    A layer is taken for tanh if it puts out numbers on both sides of 0 and none beyond -1 and 1; for sigmoid, if they
-    are between 0 and 1, not nearly all at one end, and no shares that add up to 1. What a model puts out
-    last is left out: there it may be sure. How many are near the bounds at least follows from the mean square.
+    A layer is taken for tanh if it puts out numbers on both sides of 0 and none beyond -1 and 1; for sigmoid, if
+    they are between 0 and 1, not nearly all at one end, and no shares that add up to 1. What a model puts out last
+    is left out: there it may be sure. So are layers behind frozen weights, which are as they are. How many are near
+    the bounds at least follows from the mean square.
 
     Args:
         share: of the outputs that are within the outer tenth of the range at least.
@@ -33,9 +35,11 @@ class SaturatedUnits(Rule):
     source = "LeCun, Bottou, Orr and Müller 1998; Glorot and Bengio 2010"
     reads = ("activations",)
     explained_by = ("not_finite",)
+    limits = allowed(share=SHARE, patience=COUNT)
 
     def __init__(self, share: float = 0.7, patience: int = 5) -> None:
         self.share, self.patience = share, patience
+        self.check()
 
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Judge by the mean square of what layers put out."""
@@ -47,6 +51,8 @@ class SaturatedUnits(Rule):
             for name, one in activations.items():
                 if one.squares == last.squares and one.count == last.count:
                     continue  # the last itself, or what it only gives another shape
+                if name in examination.frozen_layers:
+                    continue
                 square = _mean_square(one)
                 share = 0.0 if square is None else (square - _EDGE**2) / (1 - _EDGE**2)
                 if share >= self.share:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..examination import Examination, is_matrix
+from ..limits import COUNT, COUNT_FROM_0, POSITIVE, allowed
 from ..rule import Finding, Rule
 
 
@@ -22,9 +23,11 @@ class UpdatesTooLarge(Rule):
     reads = ("updates", "weights")
     memory = ("looks",)
     explained_by = ("not_finite", "exploding_gradients")
+    limits = allowed(ratio=POSITIVE, warm_up=COUNT_FROM_0, patience=COUNT)
 
     def __init__(self, ratio: float = 0.2, warm_up: int = 1, patience: int = 3) -> None:
         self.ratio, self.warm_up, self.patience = ratio, warm_up, patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:

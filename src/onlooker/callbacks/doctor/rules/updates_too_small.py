@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..examination import Examination, is_matrix
+from ..limits import COUNT, POSITIVE, allowed
 from ..rule import Finding, Rule
 
 
@@ -24,9 +25,11 @@ class UpdatesTooSmall(Rule):
     reads = ("updates", "weights")
     memory = ("largest", "rates")
     explained_by = ("vanishing_gradients", "dead_units")
+    limits = allowed(ratio=POSITIVE, patience=COUNT)
 
     def __init__(self, ratio: float = 1e-5, patience: int = 10) -> None:
         self.ratio, self.patience = ratio, patience
+        self.check()
         self.begin()
 
     def begin(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..examination import Examination, is_matrix, strength
+from ..limits import COUNT, SHARE, allowed
 from ..rule import Finding, Rule
 
 
@@ -25,9 +26,11 @@ class VanishingGradients(Rule):
     source = "Hochreiter 1991; Bengio, Simard and Frasconi 1994; Glorot and Bengio 2010"
     reads = ("gradients",)
     explained_by = ("not_finite", "exploding_gradients")
+    limits = allowed(ratio=SHARE, patience=COUNT)
 
     def __init__(self, ratio: float = 1e-4, patience: int = 5) -> None:
         self.ratio, self.patience = ratio, patience
+        self.check()
 
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Compare each layer with the strongest of its model."""
