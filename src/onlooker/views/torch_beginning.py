@@ -44,6 +44,22 @@ def tag_data(data: Any, lineage: Lineage) -> list[Origin]:
     return found
 
 
+def from_data(tensor: torch.Tensor, origins: Iterable[Origin]) -> Origin | None:
+    """Return from which part of a batch a tensor's NaN, or its infinities, may have come; None for none.
+
+    Args:
+        tensor: that is not finite, and that no operation was seen to make.
+        origins: as `tag_data` returns them.
+    """
+    is_nan = has_nan(tensor)
+    for origin in origins:
+        (summary,) = origin.inputs.values()
+        is_alike = tensor.numel() > 1 or summary.count == 1  # a single infinity is a constant rather
+        if summary.nan if is_nan else summary.inf and is_alike:
+            return origin
+    return None
+
+
 def _as_tensor(one: Any) -> Any:
     if isinstance(one, torch.Tensor):
         return one

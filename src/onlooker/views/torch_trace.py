@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from onlooker.core.origin import Origin
 from onlooker.core.summary import Summary
 
-from .torch_beginning import LARGE, largest, tag_data, tag_state
+from .torch_beginning import LARGE, from_data, largest, tag_data, tag_state
 from .torch_blame import operation_name, why, why_of_step
 from .torch_finite import floats, is_finite
 from .torch_lineage import Lineage, constant, has_nan, is_mask, maker, memory
@@ -70,7 +70,7 @@ class TorchTrace(TorchDispatchMode):
         self._place = Place(self._whereabouts)
         self._lineage = Lineage()
         self._symptoms: list[tuple[int, Origin]] = []
-        self._read: Origin | None = None  # of what was read as a number of Python's, and may come back as one
+        self._read: dict[bool, Origin] = {}  # of NaN, and of infinities, that were read and may come back as numbers
         self._unnamed: Origin | None = None
         self._in_optimizer = self._has_closure = False
         self._before: dict[str, dict[str, Summary]] = {}
@@ -104,7 +104,7 @@ class TorchTrace(TorchDispatchMode):
             if self._largest > LARGE and self.origin.phase not in ("data", "weights"):
                 self.origin.numbers["largest_weight"] = self._largest
         self._lineage.clear()
-        self._symptoms, self._read, self._unnamed = [], None, None
+        self._symptoms, self._read, self._unnamed = [], {}, None
 
     # Operations.
 
@@ -184,9 +184,9 @@ class TorchTrace(TorchDispatchMode):
     ) -> Origin:
         """Return an origin in an operation at hand; `wanted` made the infinities that it has made NaN of, if so."""
         number = constant(given) if wanted is None else ""
-        if number and self._read is not None:
-            return self._read
-        if number and (data := self._in_data(torch.tensor(complex(number)))):
+        if number and (read := self._read.get("nan" in number)):
+            return read
+        if number and (data := from_data(torch.tensor(complex(number)), self._data_origins)):
             return data
         origin = self._here(name)
         origin.inputs, origin.outputs = summaries(numbered(inputs)), summaries(numbered(bad, "output"))
@@ -217,7 +217,7 @@ class TorchTrace(TorchDispatchMode):
         known = self._lineage.known(tensor)
         if known is not None:
             return known
-        origin = self._in_data(tensor)
+        origin = from_data(tensor, self._data_origins)
         if origin is None:
             origin = self._here("tensor" if name == "lift_fresh" else name)
             origin.inputs = summaries({"a tensor": tensor})
@@ -234,16 +234,6 @@ class TorchTrace(TorchDispatchMode):
         self._lineage.tag(tensor, origin)
         return origin
 
-    def _in_data(self, tensor: torch.Tensor) -> Origin | None:
-        """Return the first part of the batch from which a tensor's NaN, or its infinities, may have come."""
-        is_nan = has_nan(tensor)
-        for origin in self._data_origins:
-            (summary,) = origin.inputs.values()
-            is_alike = tensor.numel() > 1 or summary.count == 1  # a single infinity is a constant rather
-            if summary.nan if is_nan else summary.inf and is_alike:
-                return origin
-        return None
-
     def _leaves_module(self, outputs: list[torch.Tensor], describe: Callable[[Origin], None]) -> None:
         """Take note of outputs of a module that no operation was seen to make."""
         for one in outputs:
@@ -258,8 +248,9 @@ class TorchTrace(TorchDispatchMode):
     def _symptom(self, order: int, sick: list[torch.Tensor]) -> None:
         origin = self._origin_of(sick[0])
         if order == _READ:
-            self._read = origin
-            if self._lineage.is_wanted(origin) and not has_nan(sick[0]):
+            is_nan = has_nan(sick[0])
+            self._read[is_nan] = origin
+            if self._lineage.is_wanted(origin) and not is_nan:
                 return  # infinity is what a search for the smallest begins with
         self._symptoms.append((order, origin))
 

@@ -98,6 +98,16 @@ def test_a_number_that_was_read_is_no_constant():
     assert "the logarithm of a negative number" in finding.why
 
 
+def test_a_number_that_was_read_is_not_every_constant():
+    """Infinity that a search began with is not what a NaN that is written comes from."""
+
+    def spoil(x):
+        best = torch.full((2,), INF).min().item()
+        return x.clamp(max=best) * NAN
+
+    assert find(spoil=spoil).operation == "mul"
+
+
 def test_a_number_of_the_batch_is_no_constant():
     data = [(x, (y, NAN if number == SICK else 1.0)) for number, (x, y) in enumerate(batches())]
     finding = find(data=data, loss=lambda outputs, targets: mean_square(outputs, targets[0]) * targets[1])
