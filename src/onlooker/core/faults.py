@@ -21,6 +21,19 @@ STAGE_ENDS = ("on_train_end", "on_test_end", "on_predict_end")
 """The hooks in which a callback lets go of what it holds: a disabled one still gets them, guarded."""
 
 
+class _Note(str):
+    """A note of ours on an error. In a pickle it is a plain word.
+
+    Attributes:
+        told_by: by which the run is known in which it was raised, or None: what an earlier run has said is over.
+    """
+
+    told_by: object
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, (str(self),)
+
+
 class Faults:
     """Judges each error that a hook raises.
 
@@ -32,6 +45,7 @@ class Faults:
     def __init__(self, run: Run, silence: Callable[[Callback], None]) -> None:
         self._run = run
         self._silence = silence
+        self._judged = object()  # by which its own notes are known
         self._disabled: set[int] = set()
         self._warned: set[tuple[int, str, type]] = set()
 
@@ -46,7 +60,7 @@ class Faults:
         """
         where = f"{type(owner).__name__}.{hook}, {self._place(hook, given)}"
         if not isinstance(error, Exception):
-            error.add_note(f"in {where}")
+            self._note(error, f"in {where}")
             return error
         if id(owner) in self._disabled:
             return self._warn(owner, hook, error, f"{where}: {error!r}, in a callback that is disabled already")
@@ -56,8 +70,15 @@ class Faults:
             self._disabled.add(id(owner))
             self._silence(owner)
             return self._warn(owner, hook, error, f"{where}: {error!r}; the callback is disabled from here on")
-        error.add_note(f"in {where} (on_error='raise')")
+        self._note(error, f"in {where} (on_error='raise')")
         return error
+
+    def _note(self, error: BaseException, place: str) -> None:
+        """Note a place on an error, and take off what an earlier run had: one object may be raised in many."""
+        notes = getattr(error, "__notes__", [])
+        if not any(_told_by(note) is self._judged for note in notes):
+            notes[:] = [note for note in notes if not isinstance(note, _Note)]
+        _add_once(error, place, self._judged)
 
     def _place(self, hook: str, given: tuple[Any, ...]) -> str:
         """Say where a hook was called: its own index, and the epoch around it."""
@@ -113,4 +134,17 @@ def graver(first: BaseException | None, later: BaseException | None) -> BaseExce
 def add_to(raised: BaseException, other: BaseException, order: str = "and then") -> None:
     """Note another error on the one that is raised."""
     if raised is not other:
-        raised.add_note(f"{order} {'; '.join([repr(other), *getattr(other, '__notes__', ())])}")
+        told_by = next(filter(None, map(_told_by, getattr(raised, "__notes__", ()))), None)
+        _add_once(raised, f"{order} {'; '.join([repr(other), *getattr(other, '__notes__', ())])}", told_by)
+
+
+def _told_by(note: str) -> object:
+    return note.told_by if isinstance(note, _Note) else None
+
+
+def _add_once(error: BaseException, words: str, told_by: object) -> None:
+    """Add a note, unless it is there already."""
+    if words not in getattr(error, "__notes__", ()):
+        note = _Note(words)
+        note.told_by = told_by
+        error.add_note(note)

@@ -20,6 +20,7 @@ from onlooker.core.errors import AttachError
 from onlooker.core.faults import Collected
 from onlooker.core.view import ModelView
 
+from .adapter import Adapter
 from .declared.catboost import CATBOOST
 from .follower import Follower
 from .round_names import RoundNames
@@ -57,7 +58,7 @@ def for_catboost(
     return CatBoostHost(Follower(callbacks, CATBOOST), RoundNames(training, validation, loss))
 
 
-class CatBoostHost:
+class CatBoostHost(Adapter):
     """What CatBoost is given."""
 
     def __init__(self, follower: Follower, names: RoundNames) -> None:
@@ -140,6 +141,9 @@ class _Fit:
         if isinstance(left, _End):
             left.fit.cut_off(KeyboardInterrupt("CatBoost was cut off at a moment at which it tells nobody"))
         caller.onlooker_fit = self
+        for one in caller._callbacks:
+            if isinstance(one, CatBoostHost):
+                one.check_alone(caller._callbacks)
         caller._callbacks = [
             _Hearing(self, one) if isinstance(one, CatBoostHost) else self._watched(one) for one in caller._callbacks
         ]

@@ -22,6 +22,7 @@ from onlooker.core.scopes import Scopes
 from onlooker.core.state import collect_extra, load_states
 from onlooker.core.view import ModelView
 
+from .adapter import check_given
 from .agreement import Agreement
 from .ledger import Ledger
 from .stop_flags import StopFlags
@@ -54,13 +55,11 @@ class Follower:
     run: Run
     scopes: Scopes
     ledger: Ledger
-    is_alone: bool
-    look: Callable[[], object]
 
     def __init__(self, callbacks: Iterable[Any], declaration: Declaration, agreement: Agreement | None = None) -> None:
-        self.callbacks = tuple(listed(callbacks))
-        self.declaration = declaration
+        self.callbacks, self.declaration = tuple(listed(callbacks)), declaration
         for number, callback in enumerate(self.callbacks):
+            check_given(callback, declaration)
             check_callback(callback)
             name = type(callback).__name__
             declaration.check_needs(name, callback.needs)

@@ -6,6 +6,7 @@ module and its trainer is the view's, and how what they log is heard is in `view
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -13,13 +14,13 @@ from typing import Any
 from onlooker.views.lightning import LightningView, callback_classes, draw_from, packed_state, unpacked_state
 from onlooker.views.lightning_logs import LoggedValues, bare_name
 
+from .adapter import Adapter
 from .declared.lightning import LIGHTNING
 from .follower import Follower, warn_of_number
 
 TRAIN_ENDS = ("on_train_batch_end", "on_epoch_end", "on_train_end")
 TEST_ENDS = ("on_test_batch_end", "on_test_end", "on_epoch_end", "on_train_end")
 """The hooks whose logs have values of train batches, and of test batches."""
-
 
 callback_classes()  # so that this file cannot be imported without either
 
@@ -50,40 +51,42 @@ def _adapter_class(classes: tuple[type, ...]) -> type[_Adapter]:
     return type("Onlooker", (_Adapter, *classes), {"__module__": __name__, "__doc__": _Adapter.__doc__})
 
 
-class _Adapter:
+class _Adapter(Adapter):
     """Onlooker's callbacks, as one of Lightning's."""
 
     def __init__(self, callbacks: tuple[Any, ...]) -> None:
-        self._follower = Follower(callbacks, LIGHTNING)
-        self._state_key = f"onlooker {id(self)}"  # until there is a trainer in which it has a place
+        self.follower = Follower(callbacks, LIGHTNING)
         self._loaded: dict[str, Any] | None = None
         self._cut_off: dict[str, Any] | None = None  # the state before all was closed because of an error
         self._within: dict[str, Any] | None = None  # what the epoch had gathered in whose middle a checkpoint was made
-        self._has_begun, self._is_in_stage, self._step = False, False, 0
+        self._has_begun, self._is_in_stage, self._step, self._state_key = False, False, 0, ""
         self._logged = LoggedValues(self._hear)
         self._forwarded: Any = None
         self._undo: list[Callable[[], None]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return for_lightning, self._follower.callbacks
+        return for_lightning, self.follower.callbacks
 
     # What surrounds the stages.
 
     @property
     def state_key(self) -> str:
-        """The name of the state in a checkpoint: by the place among its like in the trainer."""
-        return self._state_key
+        """The name of the state in a checkpoint: by the place among its like in the trainer, which is found later."""
+        caller = sys._getframe(1)
+        if caller.f_code.co_name != "_validate_callbacks_list":
+            return self._state_key
+        self.check_alone(caller.f_locals["callbacks"])
+        return f"onlooker {id(self)}"
 
     def setup(self, trainer: Any, module: Any, stage: str) -> None:
         """Find the place in this trainer. Comes before checkpoints are read or written."""
         place = [one for one in trainer.callbacks if isinstance(one, _Adapter)].index(self) + 1
         self._state_key = "onlooker" if place == 1 else f"onlooker#{place}"
-        self._loaded = self._cut_off = None
-        self._has_begun = False
+        self._loaded, self._cut_off, self._has_begun = None, None, False
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        follower = self._follower
+        follower = self.follower
         if self._cut_off is not None or "run" not in vars(follower):
             return self._cut_off or {}
         state = {**follower.state_dict(), "step": self._step}
@@ -112,26 +115,24 @@ class _Adapter:
 
     def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
         """Close what is open. It may be an error that one of ours has raised: then all is closed already."""
-        if self._follower.is_live:
+        if self.follower.is_live:
             self._cut_off = self.state_dict()  # for who saves now: the training can go on where it was
         try:
-            self._follower.cut_off(exception)
+            self.follower.cut_off(exception)
         finally:
             self._let_go()
-
-    # Training.
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Begin the run."""
         self._has_begun = True
         if self._loaded is not None:
             state, self._within = unpacked_state(self._loaded)
-            self._follower.load_state_dict(state)
+            self.follower.load_state_dict(state)
             if self._within is not None:  # the loader has been asked again for the order of an epoch that it knew
                 draw_from(self._loaded, trainer)
         self._begin(trainer, module)
-        self._follower.run.first_epoch, self._step = trainer.current_epoch, self._follower.run.step
-        self._follower.open("train")
+        self.follower.run.first_epoch, self._step = trainer.current_epoch, self.follower.run.step
+        self.follower.open("train")
         self._stop_if_asked(trainer)
 
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
@@ -145,11 +146,11 @@ class _Adapter:
         self._be_in_epoch(trainer)
         self._logged.begin_batch()
         self._forwarded, self._updates = None, trainer.global_step
-        self._follower.begin_batch("train_batch", trainer.fit_loop.batch_idx, batch)  # the same, if it is known here
+        self.follower.begin_batch("train_batch", trainer.fit_loop.batch_idx, batch)  # the same, if it is known here
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """End a batch, with what its step has logged and returned."""
-        follower = self._follower
+        follower = self.follower
         self._see(batch, outputs)
         if self._wants_train:
             self._log_batch(str)
@@ -164,16 +165,16 @@ class _Adapter:
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """End an epoch, with Lightning's own values where it has them."""
         self._be_in_epoch(trainer)
-        self._follower.end_batch()  # one whose step the module has left out
+        self.follower.end_batch()  # one whose step the module has left out
         if self._within is None:  # or else they are those of the epoch's rest
-            self._follower.log(self._stage_values(trainer, str, is_training=True))
-        self._follower.close("epoch")
+            self.follower.log(self._stage_values(trainer, str, is_training=True))
+        self.follower.close("epoch")
         self._stop_if_asked(trainer)
 
     def on_train_end(self, trainer: Any, module: Any) -> None:
         """End the run."""
         try:
-            self._follower.finish(stopped=self._view.who_stopped())
+            self.follower.finish(stopped=self._view.who_stopped())
         finally:
             self._let_go()
 
@@ -189,8 +190,8 @@ class _Adapter:
             self._begin(trainer, module)
         self._is_in_stage, self._stage, self._index = True, "predict" if trainer.predicting else "test", -1
         self._logged.listen(trainer._results)
-        self._follower.run.batch_count = self._view.batch_count()
-        self._follower.open(self._stage)
+        self.follower.run.batch_count = self._view.batch_count()
+        self.follower.open(self._stage)
         self._stop_stage_if_asked(trainer)
 
     def on_validation_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int, _: int = 0) -> None:
@@ -198,7 +199,7 @@ class _Adapter:
         if self._is_in_stage:
             self._logged.begin_batch()
             self._forwarded, self._index = None, self._index + 1
-            self._follower.begin_batch(f"{self._stage}_batch", self._index, batch)
+            self.follower.begin_batch(f"{self._stage}_batch", self._index, batch)
 
     def on_validation_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, *_: int) -> None:
         """End a batch of a stage. The loss of a test is what was logged as such, or else what the step returns."""
@@ -206,12 +207,12 @@ class _Adapter:
             return
         self._see(batch, outputs)
         if self._stage == "predict":
-            self._follower.run.outputs = outputs
+            self.follower.run.outputs = outputs
         elif self._wants_test:
             loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
             if "loss" not in self._log_batch(bare_name) and getattr(loss, "numel", int)() == 1:
-                self._follower.log({"loss": loss})
-        self._follower.end_batch()
+                self.follower.log({"loss": loss})
+        self.follower.end_batch()
         self._stop_stage_if_asked(trainer)
 
     def on_validation_end(self, trainer: Any, module: Any) -> None:
@@ -219,13 +220,13 @@ class _Adapter:
         if not self._is_in_stage:
             return
         if self._stage == "test":
-            self._follower.log_means(self._stage_values(trainer, bare_name, is_training=False))
+            self.follower.log_means(self._stage_values(trainer, bare_name, is_training=False))
         self._is_in_stage = False
-        self._follower.close(self._stage)
+        self.follower.close(self._stage)
         if trainer.state.fn == "fit":
             self._stop_if_asked(trainer)
         else:
-            self._follower.finish()
+            self.follower.finish()
             self._let_go()
 
     on_test_start = on_predict_start = on_validation_start
@@ -235,7 +236,7 @@ class _Adapter:
 
     def _begin(self, trainer: Any, module: Any) -> None:
         """Begin a run, and let nothing be begun within it that would break it."""
-        follower = self._follower
+        follower = self.follower
         self._view = LightningView(trainer, module)
         follower.start(self._view, self._view.params())
         self._wants_train, self._wants_test = (any(map(follower.listens, ends)) for ends in (TRAIN_ENDS, TEST_ENDS))
@@ -252,28 +253,27 @@ class _Adapter:
 
     def _be_in_epoch(self, trainer: Any) -> None:
         """Begin an epoch, also where Lightning says nothing, since it goes on in the middle of one."""
-        if "epoch" not in self._follower.scopes.names:
+        if "epoch" not in self.follower.scopes.names:
             self._logged.listen(trainer._results)
-            self._follower.open("epoch", trainer.current_epoch)
+            self.follower.open("epoch", trainer.current_epoch)
             if self._within is not None:
-                self._follower.ledger.go_on_from(self._within)
+                self.follower.ledger.go_on_from(self._within)
 
     def _stop_if_asked(self, trainer: Any) -> None:
-        if self._follower.is_stopping():
+        if self.follower.is_stopping():
             trainer.should_stop = True
 
     def _stop_stage_if_asked(self, trainer: Any) -> None:
         """Stop a stage that stands alone. Several processes could not agree: their loaders may differ in length."""
-        if trainer.state.fn != "fit":
-            run = self._follower.run
-            if run.is_stop_requested or (run.world_size == 1 and self._follower.is_stopping()):
-                self._view.end_stage()
+        follower, run = self.follower, self.follower.run
+        if trainer.state.fn != "fit" and (run.is_stop_requested or (follower.is_alone and follower.is_stopping())):
+            self._view.end_stage()
 
     # What is logged and returned.
 
     def _hear(self, name: str, value: Any) -> bool:
-        self._follower.run.native_logs[name] = value
-        return not self._follower.is_in_hook
+        self.follower.run.native_logs[name] = value
+        return not self.follower.is_in_hook
 
     def _log_batch(self, rename: Callable[[str], str]) -> set[str]:
         """Log what was logged in the batch at hand; return under which names."""
@@ -281,20 +281,20 @@ class _Adapter:
         for own, number, weight in self._logged.of_batch():
             if number.numel() == 1:
                 names.add(rename(own))
-                self._follower.log({rename(own): number}, weight)
+                self.follower.log({rename(own): number}, weight)
             else:
                 warn_of_number(own, number)
         return names
 
     def _stage_values(self, trainer: Any, rename: Callable[[str], str], is_training: bool) -> dict[str, Any]:
         """Return Lightning's own values for the end of an epoch or stage."""
-        self._follower.run.native_logs.update(trainer.callback_metrics)
+        self.follower.run.native_logs.update(trainer.callback_metrics)
         values = self._logged.of_stage(trainer.callback_metrics, is_training)
         return {rename(name): value for name, value in values.items()}
 
     def _see(self, batch: Any, returned: Any) -> None:
-        run, outputs = self._follower.run, returned.get("outputs") if isinstance(returned, Mapping) else None
+        run, outputs = self.follower.run, returned.get("outputs") if isinstance(returned, Mapping) else None
         run.data, run.outputs = batch, self._forwarded if outputs is None else outputs
 
     def _see_forward(self, module: Any, given: Any, outputs: Any) -> None:
-        self._forwarded = self._forwarded if self._follower.is_in_hook else outputs
+        self._forwarded = self._forwarded if self.follower.is_in_hook else outputs

@@ -1,5 +1,6 @@
 """What becomes of a hook that raises: all the others are called, the first error wins, and it says where it was."""
 
+import pickle
 import warnings
 
 import pytest
@@ -314,3 +315,47 @@ def test_a_warning_points_at_the_line_outside_onlooker_that_led_to_it():
     with pytest.warns(ol.OnlookerWarning) as caught:
         train()
     assert [warning.filename for warning in caught] == [__file__]
+
+
+def raised_in(error, other=None, epoch=0):
+    """Raise an error in a hook of a new run, and perhaps another after it; return the notes on the first."""
+    run = Run()
+    run.epoch = epoch
+    dispatcher = Dispatcher([Raises(error), *([Raises(other)] if other else [])], run)
+    with pytest.raises(type(error)) as caught:
+        call(dispatcher, "on_train_batch_end")
+    assert caught.value is error
+    return error.__notes__
+
+
+def test_an_error_that_is_raised_in_many_runs_tells_of_the_last_one():
+    error, other = ValueError("no"), KeyError("nor this")
+    error.add_note("the user's own")
+    for epoch in range(3):
+        first, then = f"in Raises.on_train_batch_end, epoch {epoch}, batch 7 (on_error='raise')", "and then KeyError"
+        notes = raised_in(error, other, epoch)
+        assert notes[:2] == ["the user's own", first]
+        assert len(notes) == 3
+        assert notes[2].startswith(then)
+        assert other.__notes__ == [first]
+
+
+def test_an_error_that_is_raised_in_many_hooks_of_one_run_tells_of_them_all():
+    error = ValueError("no")
+    dispatcher = Dispatcher([Raises(error)])
+    for _ in range(3):
+        for hook in ("on_train_begin", "on_train_end"):
+            with pytest.raises(ValueError, match="no"):
+                call(dispatcher, hook)
+    assert [note.partition(",")[0] for note in error.__notes__] == [
+        "in Raises.on_train_begin",
+        "in Raises.on_train_end",
+    ]
+
+
+def test_notes_are_plain_words_in_a_pickle():
+    error = ValueError("no")
+    raised_in(error)
+    copied = pickle.loads(pickle.dumps(error))
+    assert copied.__notes__ == error.__notes__
+    assert {type(note) for note in copied.__notes__} == {str}

@@ -316,13 +316,6 @@ def test_one_adapter_for_several_trainings():
         seen.events.clear()
 
 
-def test_the_same_adapter_twice_in_one_list():
-    seen = Recorder()
-    adapter = ol.for_lightgbm(seen)
-    train(adapter, adapter)
-    assert [event.index for event in seen.check().of("on_epoch_end")] == [0, 1, 2]
-
-
 def test_a_stop_by_one_adapter_ends_the_other_too():
     for stops_first in (True, False):
         seen = Recorder()

@@ -131,7 +131,9 @@ def test_the_class_is_that_of_what_is_loaded():
 def test_what_is_no_callback():
     with pytest.raises(AttachError, match="pass an instance"):
         ol.for_lightning(Recorder)
-    with pytest.raises(AttachError, match=r"must be an onlooker.Callback, but .* is a EarlyStopping"):
+    with pytest.raises(
+        AttachError, match=r"pass it beside the adapter: callbacks=\[EarlyStopping\(\.\.\.\), onlooker.for_lightning"
+    ):
         ol.for_lightning(EarlyStopping("val_loss"))
 
 
@@ -865,6 +867,14 @@ def test_two_adapters_keep_their_states_apart(tmp_path):
     assert {"onlooker", "onlooker#2"} <= set(torch.load(path, weights_only=True)["callbacks"])
 
 
+def test_adapters_that_were_each_the_first_in_another_trainer():
+    adapters = [ol.for_lightning(Recorder()) for _ in range(2)]
+    for one in adapters:
+        fit(Classifier(), one)
+    fit(Classifier(), *adapters)
+    assert [one.state_key for one in adapters] == ["onlooker", "onlooker#2"]
+
+
 def test_a_checkpoint_that_is_only_evaluated_resumes_nothing(tmp_path):
     path, seen = tmp_path / "run.ckpt", Recorder()
     fit(Classifier(), ol.for_lightning(Counter())).save_checkpoint(path)
@@ -896,7 +906,7 @@ def test_an_adapter_can_be_copied_and_pickled():
     adapter = ol.for_lightning(Counter())
     for twin in (pickle.loads(pickle.dumps(adapter)), copy.deepcopy(adapter)):
         assert type(twin) is type(adapter)
-        assert isinstance(twin._follower.callbacks[0], Counter)
+        assert isinstance(twin.follower.callbacks[0], Counter)
         fit(Classifier(), twin, max_epochs=1)
 
 

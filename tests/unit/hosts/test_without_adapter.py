@@ -1,18 +1,25 @@
-"""Each trainer, given a callback of ours as it is, ends with a word that says which adapter it should have had."""
+"""Each trainer, given a callback of ours as it is, or in the wrong way, ends with a word that says what to write."""
 
-import catboost
 import lightgbm
 import lightning
-import numpy as np
 import pytest
-import torch
 import transformers
 import xgboost
+from keras import callbacks as keras_callbacks
+from tests.recorder import Recorder
+from tests.unit.hosts.small_trainers import (
+    TRAININGS,
+    in_catboost,
+    in_lightgbm,
+    in_lightning,
+    in_transformers,
+    in_xgboost,
+)
 
 import onlooker as ol
+from onlooker.core.errors import AttachError
 
-X = np.random.default_rng(0).normal(size=(30, 3)).astype("float32")
-Y = (X.sum(axis=1) > 0).astype(int)
+adapters = pytest.mark.parametrize("adapter", TRAININGS, ids=lambda adapter: adapter.__name__)
 
 
 class Watch(ol.Callback):
@@ -20,46 +27,93 @@ class Watch(ol.Callback):
         pass
 
 
-class Module(lightning.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(3, 1)
-
-    def training_step(self, batch, index):
-        return self.layer(batch).mean()
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
-def in_lightning(directory):
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", callbacks=[Watch()], **quiet)
-    trainer.fit(Module(), [torch.tensor(X)])
-
-
-def in_transformers(directory):
-    arguments = transformers.TrainingArguments(str(directory), report_to=[], use_cpu=True, disable_tqdm=True)
-    transformers.Trainer(torch.nn.Linear(3, 1), arguments, train_dataset=[0], callbacks=[Watch()])
-
-
-def in_lightgbm(directory):
-    lightgbm.train({"verbosity": -1}, lightgbm.Dataset(X, Y), 2, callbacks=[Watch()])
-
-
-def in_catboost(directory):
-    booster = catboost.CatBoostClassifier(iterations=2, verbose=False, allow_writing_files=False)
-    booster.fit(X, Y, callbacks=[Watch()])
-
-
 @pytest.mark.parametrize("run", [in_lightning, in_transformers, in_lightgbm, in_catboost], ids=lambda run: run.__name__)
 def test_it_says_which_adapter(run, tmp_path):
     name = run.__name__.removeprefix("in_")
     with pytest.raises(Exception, match=rf"callbacks=\[onlooker\.for_{name}\(Watch\(\)\)\]"):
-        run(tmp_path)
+        run(tmp_path, [Watch()])
 
 
 def test_xgboost_has_a_word_of_its_own(tmp_path):
     """It asks for the type, and nothing of ours."""
-    with pytest.raises(TypeError, match="must be an instance of `TrainingCallback`"):
-        xgboost.train({}, xgboost.DMatrix(X, Y), 2, callbacks=[Watch()])
+    for given in (Watch(), ol.for_lightgbm(Watch())):
+        with pytest.raises(TypeError, match="must be an instance of `TrainingCallback`"):
+            in_xgboost(tmp_path, [given])
+
+
+@adapters
+@pytest.mark.parametrize("run", [in_lightning, in_transformers, in_lightgbm, in_catboost], ids=lambda run: run.__name__)
+def test_an_adapter_for_another_trainer(adapter, run, tmp_path):
+    if TRAININGS[adapter] is run:
+        return
+    name = run.__name__.removeprefix("in_")
+    message = rf"onlooker\.{adapter.__name__} is for .* write callbacks=\[onlooker\.for_{name}\(Watch\(\)\)\]"
+    with pytest.raises(Exception, match=message):
+        run(tmp_path, [adapter(Watch())])
+
+
+@adapters
+def test_one_adapter_twice(adapter, tmp_path):
+    seen = Recorder()
+    once = adapter(seen)
+    with pytest.raises(Exception, match=f"what onlooker.{adapter.__name__} returned was passed twice to one trainer"):
+        TRAININGS[adapter](tmp_path, [once, once])
+    assert not seen.events
+
+
+@adapters
+def test_nothing_in_it(adapter, tmp_path):
+    """As everywhere a list of callbacks may be empty, so that it can be put together."""
+    TRAININGS[adapter](tmp_path, [adapter()])
+
+
+@adapters
+@pytest.mark.parametrize("other", TRAININGS, ids=lambda adapter: adapter.__name__)
+def test_an_adapter_within_an_adapter(adapter, other):
+    with pytest.raises(AttachError, match=f"{adapter.__name__} was given what onlooker.{other.__name__} returned"):
+        adapter(other(Watch()))
+
+
+THEIRS = {
+    ol.for_lightning: lightning.pytorch.callbacks.EarlyStopping("loss"),
+    ol.for_transformers: transformers.EarlyStoppingCallback(),
+    ol.for_xgboost: xgboost.callback.EarlyStopping(rounds=2),
+    ol.for_lightgbm: lightgbm.early_stopping(2),
+}
+
+
+@adapters
+@pytest.mark.parametrize("theirs", THEIRS.values(), ids=lambda theirs: type(theirs).__module__)
+def test_a_callback_of_a_trainer_itself(adapter, theirs):
+    kind = type(theirs).__name__
+    what_to_do = "it runs in .* only"
+    if THEIRS.get(adapter) is theirs:
+        what_to_do = rf"pass it beside the adapter: callbacks=\[{kind}\(...\), onlooker.{adapter.__name__}\(...\)\]"
+    with pytest.raises(
+        AttachError, match=f"must be an onlooker.Callback, but {kind} is a callback of .*: {what_to_do}"
+    ):
+        adapter(Watch(), theirs)
+
+
+@adapters
+def test_a_callback_of_keras(adapter):
+    with pytest.raises(AttachError, match=r"callback of Keras: it runs in Keras, onlooker\.Loop and onlooker\.Trainer"):
+        adapter(keras_callbacks.TerminateOnNaN())
+
+
+@adapters
+def test_a_list_and_a_class(adapter):
+    with pytest.raises(AttachError, match=rf"one by one, not a list: onlooker\.{adapter.__name__}\(\*callbacks\)"):
+        adapter([Watch()])
+    with pytest.raises(AttachError, match="Watch is a class; pass an instance"):
+        adapter(Watch)
+
+
+class Both(ol.Callback, xgboost.callback.TrainingCallback):
+    """Of both kinds."""
+
+
+def test_one_that_is_of_both_kinds_is_one_of_ours(tmp_path):
+    both = Both()
+    in_xgboost(tmp_path, [ol.for_xgboost(both)])
+    assert both.run.outcome == "completed"

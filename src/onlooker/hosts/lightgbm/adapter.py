@@ -20,6 +20,7 @@ from lightgbm.callback import CallbackEnv, EarlyStopException
 
 from onlooker.core.errors import AttachError
 from onlooker.core.faults import Collected
+from onlooker.hosts.adapter import Adapter
 from onlooker.hosts.declared.lightgbm import LIGHTGBM
 from onlooker.hosts.follower import Follower
 from onlooker.hosts.round_names import RoundNames
@@ -63,7 +64,7 @@ def for_lightgbm(
     return LightGBMHost(Follower(callbacks, LIGHTGBM), RoundNames(training, validation, loss), resume)
 
 
-class LightGBMHost:
+class LightGBMHost(Adapter):
     """What LightGBM is given. It is called once in each training, and then replaced in LightGBM's lists."""
 
     before_iteration = True
@@ -156,6 +157,7 @@ class _Call:
         self.code, self.is_stopping = frame.f_code, False
         self.counts: list[Callable[[], None]] = []
         self._hosts: list[LightGBMHost] = []
+        self._given = frame.f_locals.get("callbacks") or ()
         self._before, self._after = frame.f_locals[_BEFORE], frame.f_locals[_AFTER]
         for callbacks in (self._before, self._after):
             callbacks[:] = [one if isinstance(one, LightGBMHost) else _Watched(self, one) for one in callbacks]
@@ -178,6 +180,7 @@ class _Call:
         """Have an adapter hear all rounds, at its own place among the callbacks; the first has just begun."""
         if host not in self._before:
             raise AttachError("what for_lightgbm returns must itself stand in callbacks=[...]")
+        host.check_alone(self._given)  # of what stands there twice LightGBM calls one
         self._hosts.append(host)
         host.call, host.place = self, vars(host).pop("order")  # LightGBM's mark: in another list it may stand elsewhere
         try:

@@ -14,6 +14,7 @@ import transformers
 from onlooker.core.errors import AttachError
 from onlooker.core.run import Run
 from onlooker.core.state import load_states
+from onlooker.hosts.adapter import Adapter
 from onlooker.hosts.declared.transformers import TRANSFORMERS
 from onlooker.hosts.follower import Follower, warn_of_number
 from onlooker.views.transformers import TransformersView
@@ -52,7 +53,7 @@ def for_transformers(*callbacks: Any) -> TransformersAdapter:
     return kind(callbacks)
 
 
-class TransformersAdapter(transformers.TrainerCallback):  # type: ignore[misc]  # its types are not read
+class TransformersAdapter(Adapter, transformers.TrainerCallback):  # type: ignore[misc]  # its types are not read
     """A callback of the trainer's that moves the run of ours.
 
     It takes part in `train`, `evaluate` and `predict`, and writes the callbacks' states into the trainer's checkpoints.
@@ -275,6 +276,7 @@ class TransformersAdapter(transformers.TrainerCallback):  # type: ignore[misc]  
     def _find_trainer(self) -> Wraps:
         wraps = Wraps.of_caller(self)
         self.trainer = wraps.trainer
+        self.check_alone(self.trainer.callback_handler.callbacks)
         return wraps
 
 

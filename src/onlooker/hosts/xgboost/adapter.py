@@ -17,6 +17,7 @@ import xgboost
 from xgboost.callback import TrainingCallback
 
 from onlooker.core.errors import AttachError
+from onlooker.hosts.adapter import Adapter
 from onlooker.hosts.agreement import CollectiveAgreement
 from onlooker.hosts.declared.xgboost import XGBOOST
 from onlooker.hosts.follower import Follower
@@ -59,7 +60,7 @@ def for_xgboost(
     return XGBoostCallback(callbacks, {"training": training, "validation": validation, "loss": loss}, resume)
 
 
-class XGBoostCallback(TrainingCallback):  # type: ignore[misc]  # its types are not read
+class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its types are not read
     """Runs our callbacks in XGBoost. Made by `for_xgboost`.
 
     It may be used for several trainings, one after the other. A copy, as scikit-learn's `clone` makes them, has copies
@@ -91,6 +92,7 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]  # its types are 
             raise AttachError(f"{self!r} is in a training that is under way; call for_xgboost once more for another")
         self._let_go()  # of one that was cut off unseen
         self._call = Call(sys._getframe(1))
+        self.check_alone(self._call.given)
         self._call.watch(self.failed)
         self._is_begun = self.is_round_open = False
         return model
@@ -111,8 +113,10 @@ class XGBoostCallback(TrainingCallback):  # type: ignore[misc]  # its types are 
             self._call.count_rounds(self)
         return False
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+    def after_iteration(self, model: Any, epoch: int | None = None, evals_log: Any = None) -> bool:
         """End the epoch, with what was evaluated."""
+        if epoch is None:  # CatBoost has a method of the same name, and gives less
+            raise self.misplaced("for_catboost")
         self._end_round(evals_log)
         return False
 

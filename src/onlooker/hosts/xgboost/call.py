@@ -27,6 +27,7 @@ class Call:
 
     Attributes:
         callbacks: all that XGBoost calls, in its order.
+        given: all that it was given: of what stands there twice it calls one.
         rounds: how many there will be at most; None where that is unknown.
         data_sets: the names of those that are evaluated; None where they are unknown.
         training: the name of the one that is trained on, if it is among them.
@@ -43,6 +44,7 @@ class Call:
             if isinstance(self._container.callbacks, set):  # up to 3.0: they would be called in any order
                 self._container.callbacks = list(dict.fromkeys(known["callbacks"]))
             self.callbacks = self._container.callbacks
+        self.given: list[Any] = list(known.get("callbacks") or ())
         rounds, evaluated = known.get("num_boost_round"), known.get("evals") or ()
         self.rounds = None if rounds is None else int(rounds)
         self.data_sets: list[str] | None = [name for _, name in evaluated] if "evals" in known else None

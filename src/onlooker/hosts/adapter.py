@@ -1,0 +1,122 @@
+"""`Adapter`: what the adapters of foreign trainers have in common: each says so where it, or a callback, is misplaced.
+
+Owns these words. How a trainer is followed is in `follower`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from onlooker.core.callback import Callback
+from onlooker.core.declaration import Declaration
+from onlooker.core.errors import AttachError
+
+if TYPE_CHECKING:
+    from .follower import Follower
+
+_ASKED_BY = {
+    "setup": "for_lightning",
+    "state_key": "for_lightning",
+    "on_exception": "for_lightning",
+    "on_init_end": "for_transformers",
+    "before_training": "for_xgboost",
+    "before_iteration": "for_lightgbm",
+    "after_iteration": "for_catboost",
+}
+"""What a trainer asks of callbacks, and the adapter that has it. Any other asks in vain, in a trainer not its own."""
+
+_KINDS = {
+    "lightning": "Lightning",
+    "pytorch_lightning": "Lightning",
+    "transformers": "Transformers",
+    "xgboost": "XGBoost",
+    "lightgbm": "LightGBM",
+    "keras": "Keras",
+}
+"""By package, whose callbacks are in it."""
+
+
+class Adapter:
+    """What a foreign trainer is given, and runs callbacks of ours in it.
+
+    Attributes:
+        follower: what follows the trainer.
+    """
+
+    follower: Follower
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """Say what is wrong where another trainer asks for what it has in its own callbacks."""
+            if name in _ASKED_BY:
+                raise self.misplaced(_ASKED_BY[name])
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __call__(self, *given: Any) -> None:
+        """Say what is wrong: of all trainers LightGBM calls its callbacks."""
+        raise self.misplaced("for_lightgbm")
+
+    def misplaced(self, wanted: str) -> AttachError:
+        """Return the error to raise in a trainer of another kind.
+
+        Args:
+            wanted: the name of the adapter for that kind.
+        """
+        declaration = self.follower.declaration
+        names = ", ".join(f"{type(callback).__name__}()" for callback in self.follower.callbacks)
+        return AttachError(
+            f"{_adapter_for(declaration)} is for {declaration.name}, and this trainer is another: "
+            f"write callbacks=[onlooker.{wanted}({names})]"
+        )
+
+    def check_alone(self, callbacks: Iterable[Any]) -> None:
+        """Refuse to stand in a trainer's list of callbacks twice.
+
+        Raises:
+            AttachError: it does.
+        """
+        if sum(callback is self for callback in callbacks) > 1:
+            name = _adapter_for(self.follower.declaration)
+            raise AttachError(
+                f"what {name} returned was passed twice to one trainer; pass it once, or call {name} once more, with "
+                f"other callbacks"
+            )
+
+
+def check_given(callback: object, declaration: Declaration) -> None:
+    """Refuse what people put into an adapter that belongs beside it, or nowhere.
+
+    Raises:
+        AttachError: it is a list, an adapter, or a callback that some other library knows.
+    """
+    adapter = _adapter_for(declaration)
+    kind = type(callback)
+    if isinstance(callback, list | tuple):
+        raise AttachError(f"{adapter} takes callbacks one by one, not a {kind.__name__}: {adapter}(*callbacks)")
+    if isinstance(callback, Adapter):
+        other = callback.follower.declaration
+        raise AttachError(
+            f"a callback must be an onlooker.Callback, but {adapter} was given what {_adapter_for(other)} returned: "
+            f"that is for the callbacks=[...] of {other.name} itself. Give {adapter} the callbacks in it"
+        )
+    owners = (_KINDS.get(base.__module__.partition(".")[0]) for base in kind.__mro__)
+    owner = next((owner for owner in owners if owner is not None), None)
+    if owner is None or isinstance(callback, Callback):
+        return
+    what_to_do = f"it runs in {owner} only"
+    if owner == declaration.name:
+        what_to_do = f"pass it beside the adapter: callbacks=[{kind.__name__}(...), {adapter}(...)]"
+    elif owner == "Keras":
+        what_to_do = "it runs in Keras, onlooker.Loop and onlooker.Trainer"
+    raise AttachError(
+        f"a callback must be an onlooker.Callback, but {kind.__name__} is a callback of {owner}: {what_to_do}"
+    )
+
+
+def _adapter_for(declaration: Declaration) -> str:
+    """Return the name of the function that makes the adapter, as users write it."""
+    found = re.search(r"onlooker\.\w+", declaration.use)
+    return found[0] if found else f"the adapter for {declaration.name}"

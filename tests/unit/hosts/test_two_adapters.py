@@ -1,0 +1,49 @@
+"""Two adapters in one trainer are two runs, one of which may end the trainer: the other's is closed all the same."""
+
+import pytest
+from tests.recorder import Recorder
+from tests.unit.hosts.small_trainers import EPOCHS, TRAININGS
+
+import onlooker as ol
+from onlooker.core.hooks import HOOKS
+
+HOOKS_THAT_RAISE = ["on_train_begin", "on_epoch_begin", "on_test_begin", "on_test_end", "on_epoch_end", "on_train_end"]
+
+
+def raising(hook, at):
+    """Return a callback that raises in a hook, at the epoch `at` where it has one."""
+
+    def fail(index=at):
+        if index == at:
+            raise OSError("no")
+
+    callback = ol.Callback()
+    has_index = HOOKS[hook].index is not None
+    setattr(callback, hook, (lambda index, logs: fail(index)) if has_index else (lambda logs: fail()))
+    return callback
+
+
+@pytest.mark.parametrize("adapter", TRAININGS, ids=lambda adapter: adapter.__name__)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
+@pytest.mark.parametrize("hook", HOOKS_THAT_RAISE)
+def test_an_error_in_one_closes_the_other(adapter, hook, is_first, tmp_path):
+    for at in range(EPOCHS if HOOKS[hook].index else 1):
+        seen = Recorder()
+        given = [adapter(raising(hook, at)), adapter(seen)]
+        with pytest.raises(OSError, match="no"):
+            TRAININGS[adapter](tmp_path, given if is_first else given[::-1])
+        if at == 0 and is_first and not seen.events:  # it had not begun yet, and so has nothing to end
+            assert hook != "on_train_end"
+            continue
+        assert seen.check().hooks[-1] == "on_train_end"
+        assert not seen.run.is_live
+        is_over = hook == "on_train_end" and (not is_first or seen.run.outcome == "completed")
+        assert (seen.run.outcome, seen.run.reason) == (("completed", "") if is_over else ("failed", "OSError: no"))
+
+
+@pytest.mark.parametrize("adapter", TRAININGS, ids=lambda adapter: adapter.__name__)
+def test_within_one_all_are_called(adapter, tmp_path):
+    seen = Recorder()
+    with pytest.raises(OSError, match="no"):
+        TRAININGS[adapter](tmp_path, [adapter(raising("on_epoch_end", 0), seen)])
+    assert "val_loss" in seen.check().last("on_epoch_end").logs
