@@ -33,7 +33,8 @@ class Choice:
 
     def __init__(self, patterns: str | Sequence[str] | None = None) -> None:
         listed = [patterns] if isinstance(patterns, str) else patterns
-        if listed is not None and not (listed and all(isinstance(one, str) and one for one in listed)):
+        is_list = isinstance(listed, list | tuple | set | frozenset)
+        if listed is not None and not (is_list and listed and all(isinstance(one, str) and one for one in listed)):
             raise ValueError(
                 f"layers={patterns!r}; expected a pattern on names such as 'encoder.*', a list of them, or None for all"
             )

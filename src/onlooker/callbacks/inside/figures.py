@@ -28,25 +28,29 @@ if TYPE_CHECKING:
 
 NOT_SEEN, NOTHING, NOT_FINITE, SICK = "0.85", "black", "magenta", "firebrick"
 MOST_RIDGES = 16
+ROW_HEIGHT, MOST_HEIGHT, LABEL_HEIGHT = 0.19, 7.0, 0.15
+"""In inches: of a row, of a heat map that has so many that they have to be lower, and of what a name needs."""
+MOST_NAME = 32
+"""How many characters of a name are shown."""
 _HALF = BINS // 2
 
 
-def draw_layers(panels: Mapping[str, Sheet], remarks: Mapping[str, str]) -> Figure:
+def draw_layers(panels: Mapping[str, Sheet], sick: Sequence[str]) -> Figure:
     """Draw heat maps of layers by steps, one below the other.
 
     Args:
         panels: by kind: `"ratio"`, `"gradients"`, `"zeros"`.
-        remarks: by the layer's name, what stands out at the last look.
+        sick: the names of the layers that stand out at the last look, the worst first.
     """
     rows = [len(sheet.layers) for sheet in panels.values()]
-    heights = [max(1.6, 0.19 * count) for count in rows]
+    heights = [min(max(1.6, ROW_HEIGHT * count), MOST_HEIGHT) for count in rows]
     figure, grid = pyplot.subplots(
         len(panels), 1, figsize=(10, 1.1 * len(panels) + sum(heights)), layout="constrained", squeeze=False,
         height_ratios=heights,
     )  # fmt: skip
-    for axes, (kind, sheet) in zip(grid.flat, panels.items(), strict=True):
+    for axes, height, (kind, sheet) in zip(grid.flat, heights, panels.items(), strict=True):
         _KINDS[kind](axes, sheet)
-        _name_layers(axes, sheet, remarks)
+        _name_layers(axes, sheet, sick, math.ceil(LABEL_HEIGHT * len(sheet.layers) / height))
     grid[-1, 0].set_xlabel("step")
     close_where_no_window(figure)
     return figure
@@ -56,7 +60,8 @@ def _draw_ratio(axes: Axes, sheet: Sheet) -> None:
     # Symmetric around what is usual, which is white, as is what is not far from it: blue is too small, red too large.
     way = np.linspace(-1, 1, 256)
     colors = ListedColormap(colormaps["RdBu_r"](0.5 + 0.5 * np.sign(way) * np.abs(way) ** 1.8))
-    mesh = _heat(axes, sheet, colors, LogNorm(1e-6, 1, clip=True), "no change at all")
+    zero, none = "no change at all", "no optimizer changes it, or not seen"
+    mesh = _heat(axes, sheet, colors, LogNorm(1e-6, 1, clip=True), zero, none)
     bar = axes.figure.colorbar(mesh, ax=axes, pad=0.01, aspect=12, ticks=[1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1])
     words = ["1e-6, stands still", "1e-5", "1e-4", "1e-3, usual", "1e-2", "1e-1", "1, leaps"]
     bar.ax.set_yticklabels(words, fontsize="small")
@@ -67,7 +72,9 @@ def _draw_gradients(axes: Axes, sheet: Sheet) -> None:
     some = sheet.values[np.isfinite(sheet.values) & (sheet.values > 0)]
     low, high = (some.min(), some.max()) if len(some) else (1e-3, 1.0)
     low = min(max(low, high * 1e-10), high * 1e-4)  # what differs by less is not worth other colours
-    mesh = _heat(axes, sheet, colormaps["viridis"], LogNorm(low, high, clip=True), "no gradient at all")
+    mesh = _heat(
+        axes, sheet, colormaps["viridis"], LogNorm(low, high, clip=True), "all zero", "no gradient, or not seen"
+    )
     bar = axes.figure.colorbar(mesh, ax=axes, pad=0.01, aspect=12)
     bar.ax.tick_params(labelsize="small")
     axes.set_title("norm of the gradients: dark is small, yellow is large", fontsize="medium", loc="left")
@@ -85,7 +92,7 @@ def _draw_zeros(axes: Axes, sheet: Sheet) -> None:
 _KINDS = {"ratio": _draw_ratio, "gradients": _draw_gradients, "zeros": _draw_zeros}
 
 
-def _heat(axes: Axes, sheet: Sheet, colors: Any, norm: Any, nothing: str = "") -> Any:
+def _heat(axes: Axes, sheet: Sheet, colors: Any, norm: Any, nothing: str = "", missing: str = "not seen") -> Any:
     """Draw a sheet.
 
     Args:
@@ -94,11 +101,12 @@ def _heat(axes: Axes, sheet: Sheet, colors: Any, norm: Any, nothing: str = "") -
         colors: of the numbers, by `norm`.
         norm: from numbers to colours.
         nothing: what it is called when a number is 0, which then is black; "" where that is a number like others.
+        missing: what it is called where there is no number.
     """
     axes.set_facecolor(NOT_SEEN)
     edges, down = sheet.edges(), np.arange(len(sheet.layers) + 1) - 0.5
     special = [(sheet.is_bad, NOT_FINITE, "NaN or infinite")]
-    special.append((~sheet.is_bad & np.isnan(sheet.values), NOT_SEEN, "none"))
+    special.append((~sheet.is_bad & np.isnan(sheet.values), NOT_SEEN, missing))
     if nothing:
         special.append((~sheet.is_bad & (sheet.values == 0), NOTHING, nothing))
     hidden = ~np.isfinite(sheet.values) | np.logical_or.reduce([cells for cells, _, _ in special])
@@ -118,11 +126,35 @@ def _heat(axes: Axes, sheet: Sheet, colors: Any, norm: Any, nothing: str = "") -
     return mesh
 
 
-def _name_layers(axes: Axes, sheet: Sheet, remarks: Mapping[str, str]) -> None:
-    axes.set_yticks(range(len(sheet.layers)), sheet.layers, fontsize="x-small" if len(sheet.layers) > 12 else "small")
-    for label, layer in zip(axes.get_yticklabels(), sheet.layers, strict=True):
-        if layer in remarks:
-            label.set(color=SICK, fontweight="bold")
+def _name_layers(axes: Axes, sheet: Sheet, sick: Sequence[str], apart: int) -> None:
+    """Write the names of layers next to their rows, those that stand out in red, and an arrow at the worst.
+
+    Args:
+        axes: where.
+        sheet: of the layers.
+        sick: those that stand out, the worst first.
+        apart: how many rows there are from one name to the next at least. Those that stand out come first.
+    """
+    places = {layer: row for row, layer in enumerate(sheet.layers)}
+    chosen: list[int] = []
+    for row in [*(places[layer] for layer in sick if layer in places), *range(len(sheet.layers))]:
+        if all(abs(row - other) >= apart for other in chosen):
+            chosen.append(row)
+    chosen.sort()
+    names = [sheet.layers[row] for row in chosen]
+    words = [f"▸ {_short(name)}" if sick and name == sick[0] else _short(name) for name in names]
+    axes.set_yticks(chosen, words, fontsize="x-small" if len(sheet.layers) > 12 else "small")
+    for label, layer in zip(axes.get_yticklabels(), names, strict=True):
+        if layer in sick:
+            label.set(color=SICK, fontweight="bold" if layer == sick[0] else "normal")
+
+
+def _short(name: str) -> str:
+    """Return a name without its middle, if it is long: the model stands at its beginning, and the layer at its end."""
+    if len(name) <= MOST_NAME:
+        return name
+    first = MOST_NAME // 3
+    return f"{name[:first]}…{name[first + 1 - MOST_NAME :]}"
 
 
 def draw_ridges(title: str, history: TensorHistory) -> Figure:
@@ -178,6 +210,8 @@ def _shares(history: TensorHistory, row: int, places: Sequence[int]) -> Any:
 
 
 def _note(history: TensorHistory, row: int) -> str:
+    if history.is_empty:
+        return "empty: no elements"
     words = [f"{history.zero_share[row]:.0%} zero"] if history.zero_share[row] >= 0.005 else []
     words += [f"{history.nan[row]} NaN"] if history.nan[row] else []
     words += [f"{history.inf[row]} infinite"] if history.inf[row] else []

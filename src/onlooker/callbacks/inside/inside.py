@@ -7,14 +7,16 @@ is `timeline`'s, what stands out `standing_out`'s, and how it is shown `table`'s
 from __future__ import annotations
 
 from onlooker.core.callback import Callback
-from onlooker.core.errors import missing_extra, nearest, warn
+from onlooker.core.errors import NotAttachedError, missing_extra, warn
 from onlooker.core.gate import Gate
 from onlooker.core.record import Scalars, Summaries
 from onlooker.core.trigger import checked_trigger
 from onlooker.core.trigger import every as every_
 
+from .beginnings import Beginnings
 from .choice import Choice
-from .looking import NEEDS, WHAT, Looking
+from .looking import NEEDS, Looking
+from .naming import checked_most, checked_one, checked_what, listed, not_seen
 from .sheets import all_sheets
 from .standing_out import layer_looks, ratios, worst_first
 from .timeline import TensorHistory, Timeline
@@ -90,7 +92,7 @@ class Inside(Callback):
         layers: str | Sequence[str] | None = None,
         keep: int = 128,
     ) -> None:
-        self.what = _checked_what(what)
+        self.what = checked_what(what)
         self.every = checked_trigger("every", every_(steps=1) if every is None else every, "on_train_batch_begin")
         if not isinstance(keep, int) or isinstance(keep, bool) or keep < 2 or keep % 2:
             raise ValueError(f"keep={keep!r}; expected an even number of rows, at least 2")
@@ -101,6 +103,7 @@ class Inside(Callback):
 
     def _forget(self) -> None:
         self._timelines: dict[tuple[str, str], Timeline] = {}
+        self._beginnings = Beginnings()
         self._choice = Choice(self.layers)
         self._looking = Looking(self.what, self._choice)
         self._is_armed = self._has_warned = False
@@ -160,7 +163,7 @@ class Inside(Callback):
         if not self._choice.has_chosen:
             if not self._has_warned:
                 self._has_warned = True
-                warn(f"Inside(layers={self.layers!r}) matches no name; there are: {_listed(self._choice.asked)}")
+                warn(f"Inside(layers={self.layers!r}) matches no name; there are: {listed(self._choice.asked)}")
             return
         for what in self.what:
             summaries = seen.summaries.get(what, {})
@@ -173,12 +176,18 @@ class Inside(Callback):
                     timeline = self._timelines[what, name] = Timeline(self.keep_rows)
                 timeline.add(run.step, summary)
             run.record(Summaries(what, summaries))
+        self._beginnings.take(run.step, self.latest)
         norms = seen.norms()
         if norms:
             run.record(Scalars(norms))
 
     def names(self, what: str) -> list[str]:
-        """Return the names of what has been seen so far, for example all weights that had a gradient."""
+        """Return the names of what has been seen so far, for example all weights that had a gradient.
+
+        Raises:
+            ValueError: `what` is nothing to look at.
+        """
+        checked_one(what)
         return [name for one, name in self._timelines if one == what]
 
     def history(self, name: str, what: str) -> TensorHistory:
@@ -189,15 +198,22 @@ class Inside(Callback):
             what: one of those that are looked at.
 
         Raises:
-            KeyError: it was never seen; the message says what was.
+            KeyError: it was never seen; the message says what was, and under which name a weight is kept that several
+                layers share.
+            ValueError: `what` is nothing to look at.
         """
+        checked_one(what)
         timeline = self._timelines.get((what, name))
         if timeline is None:
-            known = self.names(what)
-            guess = nearest(name, known) if known else None
-            hint = f"did you mean {guess!r}?" if guess else f"seen so far: {_listed(known) or 'nothing'}"
-            raise KeyError(f"no {what} of {name!r} were seen; {hint}")
+            raise KeyError(not_seen(name, what, self.what, self.names(what), self._model()))
         return timeline.read()
+
+    def _model(self) -> Any:
+        """Return the model that is or was trained; None where this is a copy that has never seen one."""
+        try:
+            return self.model
+        except NotAttachedError:
+            return None
 
     def ratios(self) -> dict[str, float]:
         """Return how large each layer's last update was, relative to its weights: the ratio of the norms.
@@ -206,26 +222,33 @@ class Inside(Callback):
         """
         return ratios(self.latest)
 
-    def table(self, most: int | None = None) -> Any:
+    def table(self, most: int | None = 30) -> Any:
         """Return a table of rich's with what the last look has found: layer by layer, what stands out first.
+
+        It sorts and does not diagnose: where one layer is sick, others stand out too. What comes first is what began
+        first not to be finite, then what is dead, then what does not change, then what is off by the largest factor.
 
         Args:
             most: how many layers are shown; None for all.
 
+        Raises:
+            ValueError: `most` is no number of layers.
+
         Example:
             `rich.print(inside.table())`
         """
-        from .table import layer_table
+        from .table import LayerTable
 
-        layers = worst_first(layer_looks(self.latest))
-        shown = layers[:most]
-        return layer_table(shown, self.latest_step, len(layers) - len(shown))
+        layers = worst_first(layer_looks(self.latest, self._beginnings))
+        shown = layers[: checked_most(most)]
+        return LayerTable(shown, self.latest_step, len(layers) - len(shown))
 
     def plot(self, name: str | None = None, what: str = "weights") -> Any:
         """Draw the training so far, with matplotlib.
 
         Without a name: layers by steps, as colours, for the size of the updates, the norm of the gradients, and the
-        share of outputs that are zero; the names of layers that stand out at the last look are in red.
+        share of outputs that are zero; the names of layers that stand out at the last look are in red, with an arrow at
+        the one that is first in the table. Of very many layers not every name is written.
 
         Args:
             name: of a weight, or for activations of a layer: then its histograms are drawn, the earliest at the back.
@@ -237,7 +260,7 @@ class Inside(Callback):
         Raises:
             MissingExtraError: matplotlib is not installed.
             KeyError: the name was never seen.
-            ValueError: there is nothing to draw yet.
+            ValueError: there is nothing to draw yet, or `what` is nothing to look at.
         """
         try:
             from .figures import draw_layers, draw_ridges
@@ -250,33 +273,18 @@ class Inside(Callback):
         sheets = all_sheets(lambda one: {name: self.history(name, one) for name in self.names(one)})
         if not sheets:
             raise ValueError("there is nothing to draw: nothing was looked at yet that is drawn layer by layer")
-        remarks = {one.name: "; ".join(one.remarks) for one in layer_looks(self.latest) if one.remarks}
-        return draw_layers(sheets, remarks)
+        looks = worst_first(layer_looks(self.latest, self._beginnings))
+        return draw_layers(sheets, [one.name for one in looks if one.stands_out])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the past, as arrays."""
         tensors = [{"what": key[0], "name": key[1], **one.state_dict()} for key, one in self._timelines.items()]
-        return {"tensors": tensors}
+        return {"tensors": tensors, "beginnings": self._beginnings.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back the past."""
         self._timelines = {
             (one["what"], one["name"]): Timeline.from_state(one, self.keep_rows) for one in state["tensors"]
         }
-
-
-def _checked_what(what: Sequence[str]) -> tuple[str, ...]:
-    listed = (what,) if isinstance(what, str) else tuple(what)
-    for one in listed:
-        if one not in WHAT:
-            guess = nearest(str(one), WHAT)
-            hint = f"did you mean {guess!r}?" if guess else f"expected some of {', '.join(WHAT)}"
-            raise ValueError(f"what={what!r} names {one!r}, which is nothing to look at; {hint}")
-    if not listed:
-        raise ValueError(f"what={what!r} is nothing; name some of {', '.join(WHAT)}")
-    return tuple(dict.fromkeys(listed))
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    shown = ", ".join(map(repr, names[:most]))
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+        if "beginnings" in state:  # states of earlier versions have none
+            self._beginnings = Beginnings.from_state(state["beginnings"])

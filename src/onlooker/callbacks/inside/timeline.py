@@ -35,10 +35,11 @@ class TensorHistory:
         norm: their Euclidean norm; of several looks, the root of the mean square of the norms.
         min: the smallest.
         max: the largest.
-        zero_share: which share of the elements was exactly 0.
+        zero_share: which share of the elements was exactly 0; NaN where there were none.
         nan: how many elements were NaN.
         inf: how many were infinite.
         bins: of shape (n, 64): how many were in each of the bins that `core.summary.bin_bounds` tells.
+        is_empty: whether there were never any elements.
     """
 
     def __init__(self, numbers: Any, bins: Any) -> None:
@@ -53,6 +54,7 @@ class TensorHistory:
             self.zero_share = column["zeros"] / column["count"]
             self.nan, self.inf = column["nan"].astype(np.int64), column["inf"].astype(np.int64)
         self.bins = bins.copy()
+        self.is_empty = not column["count"].any()
 
     def __len__(self) -> int:
         return len(self.steps)

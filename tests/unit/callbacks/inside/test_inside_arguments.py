@@ -18,6 +18,12 @@ from onlooker.core.errors import TriggerError
         ({"what": ("weigths",)}, "did you mean 'weights'"),
         ({"what": "biases"}, "nothing to look at"),
         ({"what": ()}, "is nothing; name some of weights, gradients"),
+        ({"what": None}, "what=None is no list of words; name some of weights, gradients"),
+        ({"what": 5}, "what=5 is no list of words"),
+        ({"what": {"weights": True}}, "is no list of words"),
+        ({"what": ["weights", ["gradients"]]}, r"names \['gradients'\], which is nothing to look at; expected some of"),
+        ({"layers": 3}, "layers=3; expected a pattern on names"),
+        ({"layers": b"head"}, "expected a pattern"),
         ({"layers": ""}, "expected a pattern"),
         ({"layers": []}, "expected a pattern"),
         ({"layers": [3]}, "expected a pattern"),
@@ -179,10 +185,10 @@ def test_a_model_that_changes_while_it_trains():
 def test_what_goes_wrong_while_looking_does_not_end_the_training(monkeypatch):
     from onlooker import inside as looks
 
-    def fail(self, key, tensor):
+    def fail(self, tensors):
         raise ZeroDivisionError("looking")
 
-    monkeypatch.setattr(looks.Look, "add", fail)
+    monkeypatch.setattr(looks.Look, "add_all", fail)
     with pytest.warns(ol.OnlookerWarning, match="ZeroDivisionError"):
         _, seen = train("mlp", [ol.callbacks.Inside()])
     assert len(seen.losses) == 12
