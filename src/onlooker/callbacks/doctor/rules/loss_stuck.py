@@ -7,6 +7,7 @@ from ..limits import COUNT, SHARE, allowed, words
 from ..rule import Finding, Rule
 
 _LOOKS = 5
+_BEYOND_NOISE = 3
 
 
 class LossStuck(Rule):
@@ -22,7 +23,7 @@ class LossStuck(Rule):
     Args:
         after_steps: how many steps it is given.
         share: by which share of itself it must have fallen by then,
-        late_share: and by which share since the fifth look.
+        late_share: and by which share since the fifth look; a third of it is enough where it stands out from the noise.
         loss: under which names it may be logged; the first that is there counts.
         patience: after how many looks in a row it speaks.
     """
@@ -75,6 +76,9 @@ class LossStuck(Rule):
             return None
         first, early, last = self.first[0], self.first[-1], sum(self.last) / len(self.last)
         if last < first - self.share * abs(first) or last < early - self.late_share * abs(early):
+            return []
+        noise = max(self.last) - min(self.last)
+        if early - last > max(_BEYOND_NOISE * noise, self.late_share / 3 * abs(early)):
             return []
         seen = f"after {examination.step} steps the loss is {last:.4g}, and was {first:.4g} at the beginning"
         evidence = {"first": first, f"at_look_{_LOOKS}": early, "last": last, "steps": examination.step}
