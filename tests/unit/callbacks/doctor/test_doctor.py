@@ -246,7 +246,7 @@ def test_the_report_says_which_rules_could_not_judge(capsys):
                 loop.log(loss=loss)
     assert {"input_not_normalized", "one_class_batches", "overfitting"} == doctor.unjudged.keys() - {"loss_stuck"}
     rich.print(doctor.report())
-    assert "not judged: one_class_batches, which needs labels" in " ".join(capsys.readouterr().out.split())
+    assert "not judged: one_class_batches, which needs one array of labels" in " ".join(capsys.readouterr().out.split())
     doctor = fit(Doctor(quiet=True), ol.callbacks.Inside(("weights",)))
     assert doctor.unjudged["vanishing_gradients"] == "to look at gradients, which this run does not show"
     assert "one_class_batches" not in doctor.unjudged

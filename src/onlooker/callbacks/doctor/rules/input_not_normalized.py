@@ -34,7 +34,7 @@ class InputNotNormalized(Rule):
     )
     source = "LeCun, Bottou, Orr and Müller 1998, Efficient BackProp"
     reads = ("weights",)
-    needs = "inputs: one array of floats, as the first thing that the loader yields"
+    needs = "one float array from the loader"
     memory = ("looks_so_far",)
     limits = allowed(most=POSITIVE, least=NUMBER_FROM_0, looks=COUNT, patience=COUNT)
 

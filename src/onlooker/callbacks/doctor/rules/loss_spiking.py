@@ -36,7 +36,7 @@ class LossSpiking(Rule):
     source = "Chowdhery and others (PaLM) 2022, section 5.1; Takase and others 2023"
     memory = ("first", "usual", "deviation", "looks")
     explained_by = ("not_finite",)
-    needs = "a loss in the logs that measures what is learned (no game, no reward)"
+    needs = "a loss, no game's or reward's"
     limits = allowed(
         deviations=POSITIVE,
         share=SHARE,

@@ -39,7 +39,7 @@ class LossStuck(Rule):
     )
     memory = ("first", "last", "lowest", "highest")
     explained_by = ("not_finite", "exploding_gradients")
-    needs = "a loss in the logs that measures what is learned (no game, no reward), for some hundred steps"
+    needs = "a loss, no game's or reward's, for long enough"
     limits = allowed(after_steps=COUNT, share=SHARE, late_share=SHARE, patience=COUNT)
 
     def __init__(

@@ -38,7 +38,7 @@ class OneClassBatches(Rule):
     source = "Bengio 2012, Practical Recommendations (shuffling)"
     memory = ("pure", "mixed", "most", "least", "batches", "pure_batches", "is_continuous")
     limits = allowed(chance=Limit(0, 1, open=True), patience=COUNT)
-    needs = "labels: one array of classes, as the second thing that the loader yields"
+    needs = "one array of labels from the loader"
 
     def __init__(self, chance: float = 1e-6, patience: int = 3) -> None:
         self.chance, self.patience = chance, patience

@@ -28,7 +28,7 @@ class Overfitting(Rule):
     source = "Prechelt 1998, Early Stopping: But When?"
     memory = ("first", "best", "loss_at_best")
     explained_by = ("not_finite",)
-    needs = "the loss of a validation, as val_loss beside loss at the end of an epoch"
+    needs = "loss and val_loss, of a validation"
     recovery = 10
     limits = allowed(rise=POSITIVE, patience=COUNT)
 
