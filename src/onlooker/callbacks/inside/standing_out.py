@@ -48,6 +48,9 @@ are as they are because of what is above and below."""
 
 WORTH_A_COLOR = 5.0
 
+ATTRIBUTES = ("outputs", "gradients", "updates", "weights")
+"""Of a layer, as they stand in `beginnings.ORDER`."""
+
 
 class LayerLook:
     """What one layer looked like.
@@ -118,7 +121,8 @@ def layer_looks(latest: Summaries, beginnings: Beginnings | None = None) -> list
         _judge(layer, usual, place / len(layers))
     _judge_untrained(layers, bool(latest.get("updates")))
     if beginnings is not None:
-        _judge_past(layers, latest, beginnings)
+        _judge_growth(layers, beginnings.growth(latest))
+        _judge_beginning(layers, beginnings.not_finite())
     return layers
 
 
@@ -232,15 +236,23 @@ def _judge_untrained(layers: Sequence[LayerLook], has_updates: bool) -> None:
             layer.remark(UNTRAINED if 2 * len(untrained) < len(having) else 1.0, "no optimizer changes it")
 
 
-def _judge_past(layers: Sequence[LayerLook], latest: Summaries, beginnings: Beginnings) -> None:
-    """Say what stands out in a layer next to its own past, and where it began that something was not finite."""
-    growth = beginnings.growth(latest)
+def _judge_growth(layers: Sequence[LayerLook], growth: Mapping[str, float]) -> None:
+    """Say of which layers the weights have become larger or smaller since the first look, as others have not."""
     usual = _median(growth.values())
     for layer in layers:
         times = growth.get(layer.name)
         if times and not 1 / GROWN <= times / usual <= GROWN and not 1 / GROWN <= times <= GROWN:
             layer.remark(*_apart(times, OWN, "weights are", "at the first look"))
-    since, places = beginnings.not_finite(), {layer.name: place for place, layer in enumerate(layers)}
+
+
+def _judge_beginning(layers: Sequence[LayerLook], since: Mapping[str, tuple[int, int]]) -> None:
+    """Say where it began that something was not finite.
+
+    Args:
+        layers: in the order in which data passes them.
+        since: by layer, the step since which it is not finite, and what was so first: its place in `ORDER`.
+    """
+    places = {layer.name: place for place, layer in enumerate(layers)}
 
     def order(layer: LayerLook) -> tuple[int, int, int]:
         step, what = since[layer.name]
@@ -249,9 +261,13 @@ def _judge_past(layers: Sequence[LayerLook], latest: Summaries, beginnings: Begi
     sick = sorted((layer for layer in layers if layer.is_not_finite and layer.name in since), key=order)
     for place, layer in enumerate(sick):
         layer.weight = NOT_FINITE + len(sick) - place
-        is_first = place == 0 and len(sick) > 1
-        layer.remarks.insert(
-            0, f"not finite since step {since[layer.name][0]}{', before all others' if is_first else ''}"
+        layer.remarks.insert(0, f"not finite since step {since[layer.name][0]}")
+    if len(sick) > 1:
+        first = since[sick[0].name]
+        having = [one for one in layers if getattr(one, ATTRIBUTES[first[1]]) is not None]
+        is_told = sum(since.get(one.name) == first for one in having) < len(having)
+        sick[0].remarks[0] += (
+            ", before all others" if is_told else ", as are all others: which was first cannot be told"
         )
 
 

@@ -89,13 +89,13 @@ def bad_forward(call, steps):
     return train(model, Adam(model.parameters(), lr=0.001), steps=steps)
 
 
-def bad_gradient(at, steps):
+def bad_gradient(at, steps, every=None):
     def spoil(number, model):
         if number == at:
             model[6].weight.grad[0, 0] = math.nan
 
     model = network()
-    return train(model, Adam(model.parameters(), lr=0.001), steps=steps, before_step=spoil)
+    return train(model, Adam(model.parameters(), lr=0.001), steps=steps, before_step=spoil, every=every)
 
 
 class BadBackward(torch.autograd.Function):

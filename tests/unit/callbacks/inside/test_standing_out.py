@@ -65,6 +65,20 @@ def test_where_a_person_should_look_comes_first(inside, layer, words):
     assert first.stands_out
 
 
+@pytest.mark.parametrize(
+    ("steps", "name", "words"),
+    [
+        (5, "6", "not finite since step 5, before all others"),  # what the layers before it have put out was finite
+        (6, "0", "not finite since step 6, as are all others: which was first cannot be told"),
+    ],
+)
+def test_where_it_began_is_not_made_up(steps, name, words):
+    looks = ordered(bad_gradient(3, steps=steps, every=ol.every(steps=steps)))
+    assert looks[0].name == name
+    assert looks[0].remarks[0] == words
+    assert not any("others" in remark for one in looks[1:] for remark in one.remarks)
+
+
 def test_a_gradient_that_is_lost_is_so_from_the_end():
     assert [one.name for one in ordered(dead(SGD, 0.01))][:5] == ["7", "6", "4", "2", "0"]
 
