@@ -10,6 +10,7 @@ overhead: there the share of all is the figure.
 from __future__ import annotations
 
 import statistics
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -138,7 +139,7 @@ BOOSTERS: dict[str, Callable[[], tuple[Work, Work, Work, int]]] = {
 def in_rounds(name: str) -> tuple[float, float, float]:
     """Return the same as `as_chunks`, in microseconds a round."""
     by_hand, alone, ours, count = BOOSTERS[name]()
-    found = compare(by_hand, {"alone": alone, "ours": ours}, 20, warm_up=2)
+    found = compare(by_hand, {"alone": alone, "ours": ours}, 40, warm_up=2)
     first, second = (found[key].summary(count) for key in ("alone", "ours"))
     unit = first["baseline_us"]
     own = (first["cpu"]["ratio"] - 1) * unit
@@ -221,10 +222,12 @@ def in_own_loop(name: str) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Measure all hosts and keep the results; or those that are named in the command, and only show them."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     rows = []
-    for name in (*ADAPTERS, *BOOSTERS):
+    named = sys.argv[1:]
+    for name in (name for name in (*ADAPTERS, *BOOSTERS) if name in named or not named):
         try:
             unit, own, added = as_chunks(name) if name in ADAPTERS else in_rounds(name)
         except ImportError as error:
@@ -233,13 +236,16 @@ def main() -> None:
         share = f"{added / own:.0%}" if own > 0.05 * unit else "it has hardly any"
         of_all = f"{added / (unit + own):.1%}"
         rows.append(make_row(name, f"{unit:.0f}", f"{own:.0f}", f"{added:.1f}", share, of_all, "≤ 10 %"))
-    for name in OWN:
+    for name in (name for name in OWN if name in named or not named):
         try:
             unit, added = in_own_loop(name)
         except ImportError as error:
             rows.append(make_row(name, "not installed", error.name or ""))
             continue
         rows.append(make_row(name, f"{unit:.0f}", "ours", f"{added:.1f}", "", f"{added / unit:.1%}"))
+    if named:
+        print(*rows, sep="\n")
+        return
     packages = ("pytorch-lightning", "transformers", "xgboost", "lightgbm", "catboost", "scikit-learn", "jax", "torch")
     keep("hosts", "Other people's trainers, nobody listens", __doc__.partition("\n\n")[2].strip(), rows, packages)
 

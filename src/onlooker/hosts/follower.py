@@ -118,10 +118,10 @@ class Follower:
             index: of an epoch.
             prefix: under which the values of a test stand in the logs of the epoch.
         """
-        if self.is_in_hook:
+        scopes = self.scopes
+        if scopes.is_in_hook:
             return
         try:
-            scopes = self.scopes
             while scopes.innermost is not None and scope not in SCOPES[scopes.innermost].holds:
                 scopes.close()
             if scope == "epoch":
@@ -143,7 +143,7 @@ class Follower:
         Returns:
             The logs of its end hook, with what callbacks have added; None where it was not open.
         """
-        if self.is_in_hook or scope not in self.scopes.names:
+        if self.scopes.is_in_hook or scope not in self.scopes.names:
             return None
         try:
             self.scopes.close_to(scope)
@@ -169,9 +169,9 @@ class Follower:
         if scopes.is_in_hook:
             return
         run.data, run.outputs = data, None
-        self.ledger.weight, self.ledger.is_in_batch = None, True
+        self.ledger.is_in_batch = True
         try:
-            scopes.open(scope, index)
+            scopes.open_batch(scopes.calls[scope], index)
         except BaseException as error:
             self.cut_off(error)
             raise

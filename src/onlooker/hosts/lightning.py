@@ -60,14 +60,11 @@ class _Adapter(Adapter):
         self._cut_off: dict[str, Any] | None = None  # the state before all was closed because of an error
         self._within: dict[str, Any] | None = None  # what the epoch had gathered in whose middle a checkpoint was made
         self._has_begun, self._is_in_stage, self._step, self._state_key = False, False, 0, ""
-        self._logged = LoggedValues(self._hear)
+        self._logged, self._undo = LoggedValues(self._hear), list[Callable[[], None]]()
         self._forwarded: Any = None
-        self._undo: list[Callable[[], None]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return for_lightning, self.follower.callbacks
-
-    # What surrounds the stages.
 
     @property
     def state_key(self) -> str:
@@ -131,7 +128,8 @@ class _Adapter(Adapter):
             if self._within is not None:  # the loader has been asked again for the order of an epoch that it knew
                 draw_from(self._loaded, trainer)
         self._begin(trainer, module)
-        self.follower.run.first_epoch, self._step = trainer.current_epoch, self.follower.run.step
+        run, self._updates = self.follower.run, trainer.global_step
+        run.first_epoch, self._step = trainer.current_epoch, run.step
         self.follower.open("train")
         self._stop_if_asked(trainer)
 
@@ -145,20 +143,21 @@ class _Adapter(Adapter):
         """Begin a batch."""
         self._be_in_epoch(trainer)
         self._logged.begin_batch()
-        self._forwarded, self._updates = None, trainer.global_step
+        self._forwarded = None
         self.follower.begin_batch("train_batch", trainer.fit_loop.batch_idx, batch)  # the same, if it is known here
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """End a batch, with what its step has logged and returned."""
         follower = self.follower
-        self._see(batch, outputs)
         if self._wants_train:
+            self._see(batch, outputs)
             self._log_batch(str)
             loss = outputs.get("loss") if isinstance(outputs, Mapping) else None
             if loss is not None:
                 parts = trainer.accumulate_grad_batches  # through which Lightning has divided it
                 follower.log({"loss": loss if parts == 1 else loss * parts})
-        self._step += trainer.global_step > self._updates
+        before, self._updates = self._updates, trainer.global_step  # it takes Lightning a while: asked for once a batch
+        self._step += self._updates > before
         follower.end_batch(self._step)
         self._stop_if_asked(trainer)
 
@@ -253,7 +252,8 @@ class _Adapter(Adapter):
 
     def _be_in_epoch(self, trainer: Any) -> None:
         """Begin an epoch, also where Lightning says nothing, since it goes on in the middle of one."""
-        if "epoch" not in self.follower.scopes.names:
+        scopes = self.follower.scopes
+        if scopes.innermost != "epoch" and "epoch" not in scopes.names:  # the quick question first
             self._logged.listen(trainer._results)
             self.follower.open("epoch", trainer.current_epoch)
             if self._within is not None:

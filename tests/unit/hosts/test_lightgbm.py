@@ -513,6 +513,42 @@ def test_somebody_who_hears_no_round():
     assert (quiet.run.outcome, quiet.run.is_live) == ("failed", False)
 
 
+@pytest.mark.parametrize("flag", [True, False], ids=["model.stop_training", "run.stop"])
+def test_somebody_who_hears_no_round_and_is_stopped_by_another(flag):
+    quiet, seen = ol.Callback(), Recorder()
+
+    def stop(env):
+        if env.iteration == 1 and flag:
+            quiet.model.stop_training = True
+        elif env.iteration == 1:
+            quiet.run.stop("enough")
+
+    booster = train(ol.for_lightgbm(quiet), ol.for_lightgbm(seen), stop, rounds=9)
+    assert booster.num_trees() == 3  # the one at whose end it was asked, and the one in which it is seen
+    reason = "model.stop_training was set to True" if flag else "enough"
+    for run in (quiet.run, seen.run):
+        assert (run.epoch, run.step, run.outcome, run.reason) == (2, 3, "stopped", reason)
+
+
+def test_only_one_who_hears_no_round():
+    quiet = ol.Callback()
+    assert train(ol.for_lightgbm(quiet)).num_trees() == 3
+    assert (quiet.run.epoch, quiet.run.step, quiet.run.outcome) == (2, 3, "completed")
+    cv(ol.for_lightgbm(quiet))
+    assert (quiet.run.epoch, quiet.run.step, quiet.run.outcome) == (2, 3, "completed")
+
+
+def test_an_update_of_a_callbacks_own_is_no_round():
+    quiet = ol.Callback()
+
+    def update(env):
+        if env.iteration == 0:
+            env.model.update()
+
+    booster = train(ol.for_lightgbm(quiet), update)
+    assert (booster.current_iteration(), quiet.run.step) == (4, 3)
+
+
 def test_somebody_who_hears_no_round_and_stands_after_a_stop():
     def stopper(env):
         if env.iteration == 1:

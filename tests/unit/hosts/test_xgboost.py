@@ -141,6 +141,39 @@ def test_a_run_that_nobody_listens_to_is_told_as_well():
     assert (quiet.run.outcome, quiet.run.step) == ("stopped", 2)
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("flag", [True, False], ids=["model.stop_training", "run.stop"])
+def test_a_run_that_nobody_listens_to_is_stopped_by_somebody_else(flag, is_first):
+    quiet, seen = ol.Callback(), Recorder()
+
+    def stop(epoch):
+        if epoch == 1 and flag:
+            quiet.model.stop_training = True
+        elif epoch == 1:
+            quiet.run.stop("enough")
+
+    callbacks = [Theirs(after_iteration=stop), ol.for_xgboost(quiet), ol.for_xgboost(seen)]
+    booster, _ = train(*(callbacks if is_first else callbacks[::-1]), rounds=9)
+    reason = "model.stop_training was set to True" if flag else "enough"
+    for run in (quiet.run, seen.run):
+        assert (run.epoch, run.step, run.outcome, run.reason) == (1, 2, "stopped", reason)
+    assert (booster.num_boosted_rounds(), set(vars(booster))) == (2, {"handle"})
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_run_that_nobody_listens_to_knows_where_it_stands_all_the_time(is_first):
+    quiet, found = ol.Callback(), []
+
+    def objective(predicted, of):
+        run = quiet.run
+        found.append((run.epoch, run.step, run.is_epoch_complete))
+        return predicted - of.get_label(), np.ones_like(predicted)
+
+    callbacks = [Theirs(), ol.for_xgboost(quiet), ol.for_xgboost()]
+    train(*(callbacks if is_first else callbacks[::-1]), rounds=3, obj=objective)
+    assert found == [(0, 0, False), (1, 1, False), (2, 2, False)]
+
+
 def test_one_that_listens_to_the_end_only_gets_the_last_logs():
     class AtLast(ol.Callback):
         def on_train_end(self, logs):

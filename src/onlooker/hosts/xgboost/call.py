@@ -103,8 +103,8 @@ class Call:
 
         def before_iteration(model: Any, epoch: int, *more: Any) -> bool:
             try:
-                is_over = not calls_nobody and before(model, epoch, *more)
-                if is_over or ((run.is_stop_requested or look()) and is_stopping()):
+                is_over = (run.is_stop_requested or look()) and is_stopping()  # then nobody hears of another round
+                if is_over or (not calls_nobody and (before(model, epoch, *more) or run.is_stop_requested)):
                     setattr(container, _IS_BROKEN_OFF, True)
                     return True
             except BaseException as error:
