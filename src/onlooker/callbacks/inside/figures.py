@@ -69,7 +69,8 @@ def _draw_ratio(axes: Axes, sheet: Sheet) -> None:
 
 
 def _draw_gradients(axes: Axes, sheet: Sheet) -> None:
-    some = sheet.values[np.isfinite(sheet.values) & (sheet.values > 0)]
+    # What is partly not finite has no color, and what is left of it, often huge, would take all colors from the others.
+    some = sheet.values[np.isfinite(sheet.values) & (sheet.values > 0) & ~sheet.is_bad]
     low, high = (some.min(), some.max()) if len(some) else (1e-3, 1.0)
     low = min(max(low, high * 1e-10), high * 1e-4)  # what differs by less is not worth other colours
     mesh = _heat(

@@ -3,9 +3,10 @@
 import io
 import itertools
 
+import numpy as np
 import pytest
 import torch
-from tests.unit.callbacks.inside.sick_networks import dead
+from tests.unit.callbacks.inside.sick_networks import dead, scaled
 from tests.unit.callbacks.inside.trainings import WHAT, inputs, loss_of, train
 
 import onlooker as ol
@@ -104,6 +105,16 @@ def test_only_the_first_of_the_table_has_an_arrow():
         labels = axes.get_yticklabels()
         assert [one.get_text() for one in labels if one.get_text().startswith("▸")] in ([], ["▸ 7"])
     assert [one.get_text() for one in labels if one.get_color() == "firebrick"] == ["▸ 7"]
+
+
+def test_what_is_not_finite_takes_no_colors_from_the_rest():
+    figure = scaled(1000, torch.optim.SGD, 1e-5, steps=8).plot()
+    assert figure.axes[1].get_title("left").startswith("norm of the gradients")
+    colors = figure.axes[1].collections[0]
+    assert colors.norm.vmax < 1e30, "the largest that is finite in all of its layer"
+    values = np.ma.masked_invalid(colors.get_array())
+    assert colors.norm.vmax == pytest.approx(values.max())
+    assert np.ptp(colors.norm(values.compressed())) > 0.2
 
 
 def test_without_matplotlib(monkeypatch):
