@@ -23,7 +23,7 @@ from onlooker.core.trigger import every as every_
 
 from .arguments import check_stream, checked_names, checked_rules
 from .examination import Examination
-from .report import alert_table, as_text
+from .report import alert_table, as_text, needs_of
 from .rule import Finding, Rule
 from .rules import doctor_rules
 
@@ -218,15 +218,7 @@ class Doctor(Callback):
     @property
     def unjudged(self) -> dict[str, str]:
         """By the names of rules that have not been able to judge so far: what they need. Empty before a training."""
-        if not self._judged:
-            return {}
-        found = {}
-        for rule in self.rules:
-            if rule.is_general and rule.name not in self._judged:
-                missing = [what.replace("_", " ") for what in rule.reads if what not in self._what]
-                needs = f"to look at {' and '.join(missing)}, which this run does not show" if missing else rule.needs
-                found[rule.name] = needs
-        return {name: needs for name, needs in found.items() if needs}
+        return needs_of(self.rules, self._judged, self._what) if self._judged else {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the rules remember, and the alerts, as plain data."""

@@ -9,12 +9,14 @@ import textwrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from rich.table import Table
     from rich.text import Text
 
     from onlooker.core.record import Alert
+
+    from .rule import Rule
 
 WIDTH = 100
 
@@ -52,3 +54,20 @@ def alert_table(alerts: Sequence[Alert], unjudged: Mapping[str, str]) -> Table |
         words = (str(alert.step), alert.rule, alert.where, f"{alert.seen} ({numbers(alert)})", alert.advice)
         table.add_row(*map(Text, words), end_section=True)  # as text without markup: a name may have brackets
     return table
+
+
+def needs_of(rules: Iterable[Rule], judged: Container[str], looked: Container[str]) -> dict[str, str]:
+    """Return by their names what rules need that have not judged; those for some kinds of training only are left out.
+
+    Args:
+        rules: all rules.
+        judged: the names of those that have.
+        looked: what is looked at, as in `Rule.reads`.
+    """
+    found = {}
+    for rule in rules:
+        if rule.is_general and rule.name not in judged:
+            missing = [what.replace("_", " ") for what in rule.reads if what not in looked]
+            unseen = f"to look at {' and '.join(missing)}, which this run does not show"
+            found[rule.name] = unseen if missing else rule.needs
+    return {name: needs for name, needs in found.items() if needs}
