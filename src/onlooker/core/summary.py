@@ -51,10 +51,9 @@ class Summary:
     count by their magnitude, truth values as 0 and 1.
 
     `mean` and `std` are made of two sums. That is what lets summaries be added up, and what limits `std` where the mean
-    dwarfs the spread: its square is right to within 1e-12 of the mean square. So it is good to a thousandth of itself
-    while the mean is less than ten thousand times as large, and a constant may show up to 1e-6 of itself as its spread.
-    Where sums are in float32, which is on JAX's devices other than the CPU and on PyTorch's `mps`, the square is right
-    to within 4e-6 of the mean square: good to some hundredths while the mean is less than a hundred times as large.
+    dwarfs the spread: its square is right to within 1e-12 of the mean square, or two millionths of itself. So it is
+    good to a thousandth of itself while the mean is less than ten thousand times as large, and a constant may show up
+    to 1e-6 of itself as its spread.
 
     Attributes:
         count: how many elements there are.

@@ -215,7 +215,8 @@ def file_of(tensor: Any) -> Any:
             break
     else:
         if not isinstance(tensor, int | float | complex | list | tuple):
-            raise LookError(f"{tensor!r:.60} is a {kind.__qualname__}; expected a tensor of PyTorch, JAX or NumPy")
+            shown = " ".join(f"{tensor!r:.200}".split())
+            raise LookError(f"{shown:.60} is a {kind.__qualname__}; expected a tensor of PyTorch, JAX or NumPy")
         file = "numpy"
     _files[kind] = module = import_module(f"{__name__}.{file}")
     return module

@@ -89,13 +89,19 @@ def finish(rows: list[Row]) -> list[Summary]:
 
 @jax.jit
 def _row(array: Any) -> Any:
-    """Return all numbers of one array, on its device."""
+    """Return all numbers of one array, on its device.
+
+    Sums there are in float32, so they are of what is left after the mean is taken away: it may dwarf the spread.
+    """
     flat = jnp.abs(array).reshape(-1) if jnp.iscomplexobj(array) else array.reshape(-1).astype(jnp.float32)
     is_finite = jnp.isfinite(flat)
     some = jnp.where(is_finite, flat, 0)
     is_zero = is_finite & (flat == 0)
     exponents = jnp.clip(jnp.frexp(some)[1] - 1 - LOWEST_EXPONENT, 0, _HALF - 1)
     places = jnp.where(some > 0, _HALF + exponents, _HALF - 1 - exponents)
+    mean = some.sum() / jnp.maximum(is_finite.sum(), 1)
+    mean = jnp.where(jnp.isfinite(mean), mean, 0)
+    rest = jnp.where(is_finite, flat - mean, 0)
     bins = jnp.zeros(BINS + 1, jnp.int32).at[jnp.where(is_finite & ~is_zero, places, BINS)].add(1)
     return {
         "finite": is_finite.sum(),
@@ -103,22 +109,24 @@ def _row(array: Any) -> Any:
         "zeros": is_zero.sum(),
         "min": jnp.min(flat, where=is_finite, initial=jnp.inf),
         "max": jnp.max(flat, where=is_finite, initial=-jnp.inf),
-        "total": some.sum(),
-        "squares": jnp.square(some).sum(),
+        "mean": mean,
+        "rest": rest.sum(),
+        "rest_squares": jnp.square(rest).sum(),
         "bins": bins[:BINS],
     }
 
 
 def _of_row(row: Mapping[str, Any], shape: tuple[int, ...], dtype: str) -> Summary:
     count, finite, nan = int(np.prod(shape, dtype=np.int64)), int(row["finite"]), int(row["nan"])
+    mean, rest = float(row["mean"]), float(row["rest"])
     return Summary(
         count=count,
         shape=shape,
         dtype=dtype,
         min=float(row["min"]) + 0.0 if finite else float("nan"),
         max=float(row["max"]) + 0.0 if finite else float("nan"),
-        total=float(row["total"]),
-        squares=float(row["squares"]),
+        total=finite * mean + rest,
+        squares=float(row["rest_squares"]) + mean * (2 * rest + finite * mean),
         zeros=int(row["zeros"]),
         nan=nan,
         inf=count - finite - nan,

@@ -31,9 +31,15 @@ def begin(key: Any, tensor: Any) -> Summary:
     """Return what an array looks like.
 
     Raises:
-        LookError: it holds no numbers.
+        LookError: it holds no numbers, or hides some of them; or it is nested lists of unequal lengths.
     """
-    return summarise_array(np.asarray(tensor))
+    if isinstance(tensor, np.ma.MaskedArray):
+        raise LookError(f"{key!r} is a masked array; look at its .compressed() numbers, or at its .filled() ones")
+    try:
+        array = np.asarray(tensor)
+    except ValueError as error:
+        raise LookError(f"the lists cannot be made an array of numbers: {error}") from error
+    return summarise_array(array)
 
 
 def summarise_array(array: Any, dtype: str = "") -> Summary:

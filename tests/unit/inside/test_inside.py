@@ -18,7 +18,7 @@ import onlooker.inside.numpy as of_numpy
 from onlooker.core.errors import LookError
 from onlooker.inside import Look, summarise, summarise_all
 from onlooker.inside import jax as of_jax
-from onlooker.inside import torch as of_torch
+from onlooker.inside import torch_device
 from onlooker.inside.kernel import compiled_pass
 
 LENGTHS = st.one_of(st.integers(0, 40), st.sampled_from([16383, 16384, 32767, 32768, 32775, 65545]))
@@ -131,9 +131,7 @@ def test_every_kind_of_tensor(tensor, expected):
 def test_the_pass_on_a_device(array):
     """The way of an accelerator, on the CPU: the same numbers, as far as its sums are in float32."""
     expected = summarise(array)
-    (of_device,) = of_torch.finish(
-        [of_torch.Row(of_torch._row(torch.from_numpy(array.copy())), array.shape, "float32")]
-    )
+    (of_device,) = torch_device.finish([torch_device.Row(torch.from_numpy(array.copy()), "float32")])
     in_jax = (
         of_jax._of_row(jax.device_get(of_jax._row(jnp.asarray(array))), array.shape, "float32") if len(array) else None
     )
@@ -168,8 +166,10 @@ def test_several_at_once_keep_their_names():
         (np.array(["a"]), "holds no numbers"),
         (torch.empty(2, device="meta"), "has no memory"),
         (jax.random.key(0), "keys of a random generator"),
+        ([[1, 2], [3]], "the lists cannot be made an array of numbers"),
+        (np.ma.masked_equal([1, 2, 3], 2), r"is a masked array; look at its \.compressed\(\) numbers"),
     ],
-    ids=["a word", "an object", "words", "meta", "keys"],
+    ids=["a word", "an object", "words", "meta", "keys", "ragged lists", "masked"],
 )
 def test_what_cannot_be_looked_at(thing, message):
     with pytest.raises(LookError, match=message):
@@ -237,7 +237,7 @@ def test_numbers_on_a_device_are_fetched_once_for_all_and_not_before():
     tensors = {name: torch.randn(5).as_subclass(OnDevice) for name in "abc"}
     OnDevice.fetched = 0
     for name, tensor in tensors.items():
-        look._found[name] = of_torch.Row(of_torch._row(tensor), (5,), "float32")
+        look._found[name] = torch_device.Row(tensor, "float32")
         tensor.zero_()  # the tensor is the training's again
     assert OnDevice.fetched == 0
     found = look.fetch()
