@@ -15,9 +15,8 @@ from hypothesis.extra import numpy as arrays
 
 import onlooker.inside.numpy as of_numpy
 from onlooker.core.summary import BINS, Summary, bin_bounds
-from onlooker.inside import Look, summarise
+from onlooker.inside import Look, summarise, torch_device
 from onlooker.inside import jax as of_jax
-from onlooker.inside import torch_device
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 ARRAYS = arrays.arrays(np.float32, st.integers(0, 60), elements=FLOATS)

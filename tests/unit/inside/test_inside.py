@@ -16,9 +16,8 @@ from hypothesis.extra import numpy as arrays
 
 import onlooker.inside.numpy as of_numpy
 from onlooker.core.errors import LookError
-from onlooker.inside import Look, summarise, summarise_all
+from onlooker.inside import Look, summarise, summarise_all, torch_device
 from onlooker.inside import jax as of_jax
-from onlooker.inside import torch_device
 from onlooker.inside.kernel import compiled_pass
 
 LENGTHS = st.one_of(st.integers(0, 40), st.sampled_from([16383, 16384, 32767, 32768, 32775, 65545]))
