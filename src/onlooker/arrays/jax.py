@@ -11,6 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy
+import numpy
+
+_WIDE = (numpy.dtype("float32"), numpy.dtype("float64"))
+_FEW, _MANY = 4, 32
+"""Up to so many arrays are added one by one; more are added so many at a time, by one call."""
 
 
 def has_type(kind: type) -> bool:
@@ -36,16 +41,47 @@ def snapshot(array: Any) -> Any:
     return jax.numpy.array(array.reshape(()), dtype=wide)
 
 
+def can_stay(array: Any) -> bool:
+    """Say whether an array is what `snapshot` would make of it; it does not change, but it may be donated."""
+    return array.shape == () and array.dtype in _WIDE
+
+
+def is_gone(array: Any) -> bool:
+    """Say whether an array was donated, or deleted."""
+    return bool(array.is_deleted())
+
+
 @jax.jit
 def add(total: Any, array: Any, weight: float) -> Any:
     """Return `total + array * weight`, on the device."""
     return total + array * weight
 
 
+def add_all(total: Any, arrays: list[Any], weights: list[float]) -> Any:
+    """Return a total plus arrays times their weights, in this order, on the device."""
+    if len(arrays) <= _FEW:
+        for array, weight in zip(arrays, weights, strict=True):
+            total = add(total, array, weight)
+        return total
+    for at in range(0, len(arrays), _MANY):
+        part = arrays[at : at + _MANY]
+        missing = _MANY - len(part)
+        numbers = numpy.array(weights[at : at + _MANY] + [0.0] * missing, numpy.float32)
+        total = _add_many(total, part + part[:1] * missing, numbers)
+    return total
+
+
 @jax.jit
-def scale(array: Any, weight: float) -> Any:
-    """Return `array * weight`, on the device."""
-    return array * weight
+def _add_many(total: Any, arrays: list[Any], weights: Any) -> Any:
+    """Add `_MANY` arrays; those whose weight is 0 only fill up the list, so that this is compiled once."""
+
+    def add_one(total: Any, entry: tuple[Any, Any]) -> tuple[Any, None]:
+        array, weight = entry
+        return jax.numpy.where(weight > 0, total + array * weight, total), None
+
+    values = jax.numpy.stack(arrays)
+    start = jax.numpy.asarray(total, values.dtype)
+    return jax.lax.scan(add_one, start, (values, weights.astype(values.dtype)))[0]
 
 
 def device(array: Any) -> object:

@@ -32,9 +32,21 @@ def add(total: Any, array: Any, weight: float) -> Any:
     return total + array * weight
 
 
-def scale(array: Any, weight: float) -> Any:
-    """Return `array * weight`."""
-    return array * weight
+def add_all(total: Any, arrays: list[Any], weights: list[float]) -> Any:
+    """Return a total plus arrays times their weights, in this order."""
+    for array, weight in zip(arrays, weights, strict=True):
+        total = total + array * weight
+    return total
+
+
+def can_stay(array: Any) -> bool:
+    """Return False: an array may be changed in place."""
+    return False
+
+
+def is_gone(array: Any) -> bool:
+    """Return False: whoever has an array can read it."""
+    return False
 
 
 def device(array: Any) -> object:

@@ -17,7 +17,7 @@ def read(array: torch.Tensor) -> float | None:
         RuntimeError: it has more or fewer than one element.
         TypeError: its number is complex.
     """
-    return float(array.item()) if array.is_cpu else None  # float(array) would warn where it has a gradient
+    return array.item() if array.is_cpu else None  # float(array) would warn where it has a gradient
 
 
 def snapshot(array: torch.Tensor) -> torch.Tensor:
@@ -35,9 +35,21 @@ def add(total: torch.Tensor, array: torch.Tensor, weight: float) -> torch.Tensor
     return torch.add(total, array, alpha=weight)
 
 
-def scale(array: torch.Tensor, weight: float) -> torch.Tensor:
-    """Return `array * weight`, on the device."""
-    return array * weight
+def add_all(total: torch.Tensor | float, arrays: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
+    """Return a total plus tensors times their weights, in this order, on the device."""
+    for array, weight in zip(arrays, weights, strict=True):
+        total = add(total, array, weight) if isinstance(total, torch.Tensor) else array * weight + total
+    return total  # type: ignore[return-value]
+
+
+def can_stay(array: torch.Tensor) -> bool:
+    """Return False: a tensor may be changed in place."""
+    return False
+
+
+def is_gone(array: torch.Tensor) -> bool:
+    """Return False: whoever has a tensor can read it."""
+    return False
 
 
 def device(array: torch.Tensor) -> object:

@@ -28,11 +28,17 @@ if TYPE_CHECKING:
         def snapshot(self, array: Any) -> Any:
             """Return a detached copy of shape ()."""
 
+        def can_stay(self, array: Any) -> bool:
+            """Say whether an array does as its own snapshot, as long as it is there: nothing can change it."""
+
+        def is_gone(self, array: Any) -> bool:
+            """Say whether an array was given away, and can be read no more."""
+
         def add(self, total: Any, array: Any, weight: float) -> Any:
             """Return `total + array * weight`, where it is."""
 
-        def scale(self, array: Any, weight: float) -> Any:
-            """Return `array * weight`, where it is."""
+        def add_all(self, total: Any, arrays: list[Any], weights: list[float]) -> Any:
+            """Return a total, an array or a float, plus arrays times their weights, in this order, where they are."""
 
         def device(self, array: Any) -> object:
             """Return what tells arrays apart that cannot be fetched together."""
@@ -58,32 +64,13 @@ class DeviceValue:
     def __repr__(self) -> str:
         return "<on a device>"
 
-    # Sums and means are written as for floats. Each is a new object: a kept `Logs` may have the old.
+    # As for floats. Each is a new object: a kept `Logs` may have the old.
 
-    def __mul__(self, weight: float) -> _Weighted:
-        return _Weighted(self, weight)
-
-    def __add__(self, number: Any) -> DeviceValue:
-        return NotImplemented if type(number) is _Weighted else DeviceValue(self.library, self.array + number)
+    def __add__(self, number: float) -> DeviceValue:
+        return DeviceValue(self.library, self.array + number)
 
     def __truediv__(self, weight: float) -> DeviceValue:
         return DeviceValue(self.library, self.array, weight)
-
-
-class _Weighted:
-    """A value times its weight, which is multiplied only while it is added: that is one operation on the device."""
-
-    __slots__ = ("value", "weight")
-
-    def __init__(self, value: DeviceValue, weight: float) -> None:
-        self.value, self.weight = value, weight
-
-    def __radd__(self, total: float | DeviceValue) -> DeviceValue:
-        library, array = self.value.library, self.value.array
-        if isinstance(total, DeviceValue):
-            return DeviceValue(library, library.add(total.array, array, self.weight))
-        scaled = library.scale(array, self.weight)
-        return DeviceValue(library, scaled + total if total else scaled)
 
 
 class Logs(dict[str, "Any"]):
@@ -109,7 +96,7 @@ class Logs(dict[str, "Any"]):
 
     # Making one, which happens for every hook, runs no Python code and makes no dict of attributes: where nothing was
     # assigned to `_batch`, there is no batch.
-    __slots__ = ("_batch", "_notice")
+    __slots__ = ("_batch", "_chunk", "_count", "_notice", "_start")  # all but the first are those of the lazy kinds
 
     _batch: Mapping[str, Any] | None
 
@@ -186,28 +173,32 @@ class LazyLogs(Logs):
         dict.__init__(self, values)
         self._notice = notice
         if batch is not None:
-            self._batch = _LazyBatch(batch, self)
+            self._batch = LazyBatch(batch, self)
 
     def fetch(self) -> None:
         """Replace every placeholder by its number, in one transfer per device, and become a plain `Logs`."""
-        if type(self) is not LazyLogs:
+        if not isinstance(self, LazyLogs):
             return
+        self._fill_in()
         batch, notice = getattr(self, "_batch", None), self._notice
         places: list[tuple[dict[str, Any], str, DeviceValue]] = [
             (self, name, value) for name, value in dict.items(self) if type(value) is DeviceValue
         ]
-        if isinstance(batch, _LazyBatch):
+        if isinstance(batch, LazyBatch):
             places += [(batch, name, value) for name, value in dict.items(batch) if type(value) is DeviceValue]
         numbers = fetch_together([value for _, _, value in places])
         for (target, name, _), number in zip(places, numbers, strict=True):
             dict.__setitem__(target, name, number)
         del self._notice
         self.__class__ = Logs  # type: ignore[assignment]
-        if isinstance(batch, _LazyBatch):
+        if isinstance(batch, LazyBatch):
             self._batch = dict(dict.items(batch))
             batch.owner = None
         if notice is not None:
             notice({name: number for (_, name, _), number in zip(places, numbers, strict=True)})
+
+    def _fill_in(self) -> None:
+        """Put the values in the place of names alone; for those that have put it off."""
 
     def __iter__(self) -> Iterator[str]:
         # Overriding it is what makes dict(logs), {**logs} and f(**logs) ask for the items one by one.
@@ -219,6 +210,8 @@ class LazyLogs(Logs):
 
     def __eq__(self, other: object) -> bool:
         LazyLogs.fetch(self)
+        if isinstance(other, LazyLogs):  # dict would compare what is stored
+            other.fetch()
         return dict.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
@@ -235,7 +228,7 @@ class LazyLogs(Logs):
     setdefault = _reading("setdefault")
 
 
-class _LazyBatch(dict[str, "Any"]):
+class LazyBatch(dict[str, "Any"]):
     """The batch's own values of a `LazyLogs`: reading one fetches those of both."""
 
     __slots__ = ("owner",)
@@ -259,7 +252,7 @@ class _LazyBatch(dict[str, "Any"]):
 def _reading_batch(name: str) -> Callable[..., Any]:
     native = getattr(dict, name)
 
-    def read(self: _LazyBatch, *arguments: Any, **named: Any) -> Any:
+    def read(self: LazyBatch, *arguments: Any, **named: Any) -> Any:
         self._fetch()
         return native(self, *arguments, **named)
 
@@ -268,9 +261,9 @@ def _reading_batch(name: str) -> Callable[..., Any]:
 
 
 for _name in ("__getitem__", "get", "items", "values", "pop", "popitem", "setdefault", "copy"):
-    setattr(_LazyBatch, _name, _reading_batch(_name))
+    setattr(LazyBatch, _name, _reading_batch(_name))
 for _name in ("__repr__", "__eq__", "__ne__", "__or__", "__ror__"):
-    setattr(_LazyBatch, _name, _reading_batch(_name))
+    setattr(LazyBatch, _name, _reading_batch(_name))
 
 
 def combine(parts: Iterable[dict[str, Any]], batch: Any = None, notice: Any = None) -> Logs:

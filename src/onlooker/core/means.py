@@ -1,97 +1,39 @@
-"""`Means`: what was logged in a stage, as running means weighted by the batch size; `Numbers`: how a value is read.
+"""`Means`: what was logged in a stage, as running means weighted by the batch size.
 
-Owns the sums. It never waits for a device: numbers there are detached, copied, and added up where they are.
+Owns which values belong to which batch. How a value is read is `numbers`, how many are added up is `pending`.
 """
 
 from __future__ import annotations
 
-from .errors import LogError, warn
-from .logs import DeviceValue, LazyLogs, Logs
+from .errors import warn
+from .logs import Logs, combine
+from .numbers import FAULTS
+from .pending import LENGTH, PENDING, Chunk, PendingLogs, means_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from .logs import ArrayLibrary
-
-_FAULTS = (RuntimeError, TypeError, ValueError)
-"""What array libraries raise where a value is no single number."""
-
-
-class Numbers(dict[type, "Callable[[Any], float | None]"]):
-    """By the type of a value, what reads it: returns a float, or None where that would wait for a device.
-
-    A dict, which grows by itself, so that in each batch to find what reads a value calls nothing.
-
-    Args:
-        find_library: returns the array library of a type, or None for what is no type of arrays.
-
-    Example:
-        >>> Numbers(lambda kind: None)[int](3)
-        3.0
-    """
-
-    __slots__ = ("_find_library",)
-
-    def __init__(self, find_library: Callable[[type], ArrayLibrary | None]) -> None:
-        self._find_library = find_library
-
-    def __missing__(self, kind: type) -> Callable[[Any], float | None]:
-        library = self._find_library(kind)
-        read: Callable[[Any], float | None]
-        if library is not None:
-            read = library.read
-        elif issubclass(kind, str | bytes) or not hasattr(kind, "__float__"):
-            read = _refuse
-        else:
-            read = float
-        self[kind] = read
-        return read
-
-    def read(self, name: str, value: Any) -> float | DeviceValue:
-        """Return a logged value as a float, or as a snapshot on its device.
-
-        Raises:
-            LogError: it is no single number.
-        """
-        try:
-            number = self[type(value)](value)
-            return self.snapshot(value) if number is None else number
-        except _FAULTS as error:
-            raise self.refusal(name, value, error) from error
-
-    def snapshot(self, value: Any) -> DeviceValue:
-        """Return a copy of a value that is on a device; it stays there."""
-        library: Any = self._find_library(type(value))
-        return DeviceValue(library, library.snapshot(value))
-
-    def refusal(self, name: str, value: Any, error: Exception) -> LogError:
-        """Return the error to raise for a value that could not be read."""
-        if self._find_library(type(value)) is not None:
-            return LogError(
-                f"{name!r} was logged as an array of shape {tuple(value.shape)} and type {value.dtype}; expected a "
-                f"single number: log its mean, for example {name}=value.mean()"
-            )
-        if self[type(value)] is _refuse:
-            return LogError(f"{name!r} was logged as {value!r}, a {type(value).__qualname__}; expected a single number")
-        return LogError(f"{name!r} was logged as {value!r}, which is no single number: {error}")
+    from .numbers import Numbers
+    from .pending import Sums
 
 
 class Means:
     """Running means of the values of one stage.
 
-    A value is added up when it is logged, but beside the sums of the batches that are over: those stay as they are
-    until the batch ends, so that a value which comes again in the same batch takes the place of the first.
+    A value is only put down when it is logged. It is added up when somebody reads a mean that it is part of, or with
+    the chunk of batches that it is in.
 
     Args:
         numbers: reads values.
         where: says where the run stands, for messages, for example `"epoch 3, batch 12"`.
 
     Attributes:
-        is_quiet: whether NaN are not worth a warning.
+        nan_notice: warns of NaN among the values.
 
     Example:
+        >>> from onlooker.core.numbers import Numbers
         >>> means = Means(Numbers(lambda kind: None), lambda: "epoch 0")
         >>> means.log({"loss": 1.0}, weight=32)
         >>> means.end_batch()
@@ -101,102 +43,118 @@ class Means:
         1.333
     """
 
-    __slots__ = ("_batch", "_is_lazy", "_means", "_numbers", "_over", "_so_far", "_warned", "_where", "is_quiet")
+    __slots__ = ("_chunk", "_entries", "_names", "_numbers", "_start", "nan_notice")
 
     def __init__(self, numbers: Numbers, where: Callable[[], str]) -> None:
         self._numbers = numbers
-        self._where = where
-        # By name. A sum is that of value times weight, a float or a `DeviceValue`, and that of the weights.
-        self._over: dict[str, tuple[Any, float]] = {}  # the sums over the batches that are over
-        self._so_far: dict[str, tuple[Any, float]] = {}  # the sums with the batch at hand
-        self._means: dict[str, Any] = {}  # likewise
-        self._batch: dict[str, Any] = {}  # that batch's own values
-        self._is_lazy = False
-        self._warned: set[str] = set()
-        self.is_quiet = False
+        self.nan_notice = NanNotice(where)
+        self._names: dict[str, Any] = {}  # all that were logged, in the order in which they came
+        self._begin_chunk({})
 
-    def log(self, values: Mapping[str, Any], weight: float) -> None:
+    def log(self, values: dict[str, Any], weight: float) -> None:
         """Take values of the batch at hand; a name that comes twice in one batch counts with its last value.
 
+        Args:
+            values: numbers by name. The dict is taken over.
+            weight: over how many samples they are means.
+
         Raises:
-            LogError: a value is no single number.
+            LogError: a value is no single number; none of the values counts.
         """
-        numbers, over, so_far, means, batch = self._numbers, self._over, self._so_far, self._means, self._batch
+        numbers, names, entries = self._numbers, self._names, self._entries
         for name, value in values.items():
-            try:
-                number: Any = numbers[type(value)](value)
-                if number is None:
-                    number = numbers.snapshot(value)
-                    self._is_lazy = True
-            except _FAULTS as error:
-                raise numbers.refusal(name, value, error) from error
+            number = value
+            if type(value) is not float:
+                try:
+                    number = numbers[type(value)](value)
+                    if type(number) is not float:
+                        number = numbers.keep(name, value) if number is None else float(number)
+                except FAULTS as error:
+                    raise numbers.refusal(name, value, error) from error
             if number != number:  # never so for one on a device
-                self._warn_of_nan(name)
-            try:
-                total, weights = over[name]
-            except KeyError:
-                total, weights = 0.0, 0.0
-            total += number * weight
-            weights += weight
-            so_far[name] = total, weights
-            means[name] = total / weights
-            batch[name] = number
+                self.nan_notice.look_at({name: number})
+            values[name] = number
+        for name in values:
+            names[name] = PENDING
+        if len(entries) > self._start:
+            self._take_back(values)
+        entries.append((values, weight))
 
     def replace(self, values: Mapping[str, Any]) -> None:
         """Take means that somebody else has made, in the place of those of the batches."""
-        self._over.update(dict.fromkeys(values, (0.0, 0.0)))
-        self.log(values, 1.0)
+        sums = self._chunk.sums(len(self._entries))
+        self._begin_chunk({**sums, **dict.fromkeys(values, (0.0, 0.0))})
+        self.log(dict(values), 1.0)
         self.end_batch()
 
     def end_batch(self) -> None:
         """Count the batch at hand among those that are over."""
-        self._over.update(self._so_far)
-        self._batch = {}
+        self._start = count = len(self._entries)
+        if count >= LENGTH:
+            self._begin_chunk(self._chunk.sums(count))
 
     def batch_logs(self) -> Logs:
         """Return the means including the batch at hand, with that batch's own values. Ends the batch."""
-        if self._is_lazy:
-            logs: Logs = LazyLogs(self._means, self._batch, self._notice)
-        else:
-            logs = Logs(self._means)
-            logs._batch = self._batch
-        self._over.update(self._so_far)  # as `end_batch` does, which would cost a call
-        self._batch = {}
+        logs: PendingLogs = PendingLogs(self._names)
+        logs._chunk, logs._start = self._chunk, self._start
+        logs._count = self._start = count = len(self._entries)
+        if count >= LENGTH:
+            self._begin_chunk(self._chunk.sums(count))
         return logs
 
     def mean(self) -> Logs:
         """Return the means so far, without a batch that has not ended."""
-        means = {name: total / weights for name, (total, weights) in self._over.items()}
-        return LazyLogs(means, None, self._notice) if self._is_lazy else Logs(means)
+        return combine((means_of(self._chunk.sums(self._start), self._names),), notice=self.nan_notice.look_at)
 
     def sums(self) -> dict[str, tuple[float, float]]:
         """Return, by name, the sum of value times weight and that of the weights, over the batches that are over.
 
         They are plain numbers, for a checkpoint: what is on a device is fetched.
         """
-        return {name: (_fetched(total), weights) for name, (total, weights) in self._over.items()}
+        sums = self._chunk.sums(self._start)
+        totals = combine(({name: total for name, (total, _) in sums.items()},))
+        return {name: (totals[name], sums[name][1]) for name in self._names if name in sums}
 
     def go_on_from(self, sums: Mapping[str, tuple[float, float]]) -> None:
         """Begin with what `sums` returned, as if those batches had been here."""
-        self._over.update(sums)
-        self._so_far.update(sums)
-        self._means.update({name: total / weights for name, (total, weights) in sums.items()})
+        self._names.update(dict.fromkeys(sums, PENDING))
+        self._begin_chunk({**self._chunk.sums(len(self._entries)), **sums})
 
-    def _notice(self, fetched: dict[str, float]) -> None:
-        for name, number in fetched.items():
-            if number != number:
-                self._warn_of_nan(name)
+    def _begin_chunk(self, before: Sums) -> None:
+        """Go on with a new chunk, since the one before has been added up; whoever keeps logs of it keeps it."""
+        self._chunk = Chunk(before, self.nan_notice.look_at)
+        self._entries = self._chunk.entries
+        self._start = 0  # where the entries of the batch at hand begin
 
-    def _warn_of_nan(self, name: str) -> None:
-        if name in self._warned or self.is_quiet:
-            return
-        self._warned.add(name)
-        warn(f"{name!r} is NaN ({self._where()}), and so is its mean over the epoch from here on")
-
-
-def _refuse(value: Any) -> float:
-    raise TypeError("it is no number")
+    def _take_back(self, values: Mapping[str, Any]) -> None:
+        """Take back values of the batch at hand whose names have come again."""
+        entries, start = self._entries, self._start
+        for earlier, _ in entries[start:]:
+            for name in values:
+                earlier.pop(name, None)
+        entries[start:] = [entry for entry in entries[start:] if entry[0]]
 
 
-def _fetched(total: Any) -> float:
-    return float(total.array) if isinstance(total, DeviceValue) else float(total)
+class NanNotice:
+    """Warns of NaN, once for each name.
+
+    Args:
+        where: says where the run stands, for messages, for example `"epoch 3, batch 12"`.
+
+    Attributes:
+        is_quiet: whether NaN are not worth a warning.
+    """
+
+    __slots__ = ("_warned", "_where", "is_quiet")
+
+    def __init__(self, where: Callable[[], str]) -> None:
+        self._where = where
+        self._warned: set[str] = set()
+        self.is_quiet = False
+
+    def look_at(self, numbers: Mapping[str, float]) -> None:
+        """Warn of those that are NaN."""
+        for name, number in numbers.items():
+            if number != number and name not in self._warned and not self.is_quiet:
+                self._warned.add(name)
+                warn(f"{name!r} is NaN ({self._where()}), and so is its mean over the epoch from here on")

@@ -13,11 +13,11 @@ from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import LogError
 from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import LazyLogs, Logs, combine
-from onlooker.core.means import Means, Numbers
+from onlooker.core.means import Means
+from onlooker.core.numbers import Numbers
 from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
 
-NUMBERS = Numbers(find_library)
 UNWEIGHED = 0.0
 """The weight of a batch of which nobody has needed it yet."""
 INFINITY = float("inf")
@@ -40,6 +40,7 @@ class Ledger:
         self._run = run
         self._listens = dispatcher.listens
         self.weight: float | None = None
+        self._numbers = Numbers(find_library)
         self.means = self._new_means()
         self._means = [self.means]  # the epoch's, then those of the stages within, innermost last
         self._prefixes: list[str] = []  # of the open tests
@@ -79,10 +80,14 @@ class Ledger:
         return self._leave_means().mean()
 
     def log(self, values: Mapping[str, Any], weight: float | None, scopes: Scopes) -> None:
+        """Take values that somebody logs, as `take` does, and leave the mapping as it is."""
+        self.take(dict(values), weight, scopes)
+
+    def take(self, values: dict[str, Any], weight: float | None, scopes: Scopes) -> None:
         """Take values that the user logs.
 
         Args:
-            values: numbers by name.
+            values: numbers by name. The dict is taken over.
             weight: of these values, or None for that of the batch.
             scopes: what is open.
 
@@ -161,10 +166,10 @@ class Ledger:
         if scopes.innermost != "epoch":
             raise LogError("there is nothing to log to here; log within loop.epochs, loop.train or loop.test")
         for name, value in values.items():
-            self._epoch_values[name] = NUMBERS.read(name, value)
+            self._epoch_values[name] = self._numbers.read(name, value)
 
     def _new_means(self) -> Means:
-        return Means(NUMBERS, self._run.where)
+        return Means(self._numbers, self._run.where)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from onlooker.arrays import jax as jax_arrays
 from onlooker.arrays import numpy as numpy_arrays
 from onlooker.arrays import torch as torch_arrays
 from onlooker.core.errors import LogError
-from onlooker.core.means import Numbers
+from onlooker.core.numbers import Numbers
 
 LIBRARIES = {
     "torch": (torch_arrays, torch.tensor),
@@ -72,21 +72,55 @@ def test_sums_are_taken_in_float32_or_wider(kind, library):
     total = None
     for _ in range(4000):
         value = library.snapshot(kind[1](0.125, dtype=dtype))
-        total = library.scale(value, 1.0) if total is None else library.add(total, value, 1.0)
+        total = library.add_all(0.0 if total is None else total, [value], [1.0])
     assert number_of(library, total) == 500.0
 
 
 def test_integers_and_bools_become_numbers(library, array):
     for value, expected in ((3, 1.5), (True, 0.5)):
-        assert number_of(library, library.scale(library.snapshot(array(value)), 0.5)) == expected
+        assert number_of(library, library.add_all(0.0, [library.snapshot(array(value))], [0.5])) == expected
 
 
 def test_sums_and_products_are_new_arrays(library, array):
     value = library.snapshot(array(2.0))
-    total = library.scale(value, 3.0)
+    total = library.add_all(0.0, [value], [3.0])
     assert number_of(library, total) == 6.0
     assert number_of(library, library.add(total, value, 0.5)) == 7.0
     assert (number_of(library, value), number_of(library, total)) == (2.0, 6.0)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.3])
+@pytest.mark.parametrize("count", [1, 4, 5, 32, 33, 70])
+def test_many_are_added_as_if_one_by_one(library, array, count, start):
+    values = [library.snapshot(array(1 / (number + 3))) for number in range(count)]
+    weights = [float(1 + number % 7) for number in range(count)]
+    total = start
+    for value, weight in zip(values, weights, strict=True):
+        total = library.add_all(total, [value], [weight])
+    found = number_of(library, library.add_all(start, values, weights))
+    assert found == number_of(library, total)
+    assert found == pytest.approx(start + sum(w / (n + 3) for n, w in enumerate(weights)), rel=1e-5)
+
+
+@pytest.mark.parametrize("place", [0, 6])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_among_many_stays_what_it_is(library, array, place, value):
+    values = [library.snapshot(array(value if number == place else 1.0)) for number in range(7)]
+    assert str(number_of(library, library.add_all(0.0, values, [2.0] * 7))) == str(value)
+    assert number_of(library, library.add_all(0.0, values[1:6], [1.0] * 5)) == 5.0
+
+
+def test_only_arrays_of_jax_stay_where_they_are():
+    for value in (torch.tensor(1.0), np.array(1.0), np.float64(1.0)):
+        assert not find_library(type(value)).can_stay(value)
+        assert not find_library(type(value)).is_gone(value)
+    value = jax.numpy.float32(1.0)
+    assert jax_arrays.can_stay(value)
+    for other in (value.reshape(1), jax.numpy.int32(1), jax.numpy.bfloat16(1.0), jax.numpy.complex64(1.0)):
+        assert not jax_arrays.can_stay(other)  # its snapshot is another one
+    assert not jax_arrays.is_gone(value)
+    value.delete()
+    assert jax_arrays.is_gone(value)
 
 
 def test_several_come_together_in_order(library, array):

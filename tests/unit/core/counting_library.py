@@ -42,8 +42,16 @@ class CountingLibrary:
     def add(self, total, array, weight):
         return Array(total.number + array.number * weight, total.place)
 
-    def scale(self, array, weight):
-        return Array(array.number * weight, array.place)
+    def add_all(self, total, arrays, weights):
+        for array, weight in zip(arrays, weights, strict=True):
+            total = self.add(total if isinstance(total, Array) else Array(total, array.place), array, weight)
+        return total
+
+    def can_stay(self, array):
+        return False
+
+    def is_gone(self, array):
+        return False
 
     def device(self, array):
         return array.place

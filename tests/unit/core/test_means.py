@@ -1,7 +1,9 @@
 """Weighted running means, against plain Python, on devices and off them."""
 
+import gc
 import math
 import warnings
+import weakref
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,9 +12,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from onlooker.core import means as means_module
 from onlooker.core.errors import LogError, OnlookerWarning
-from onlooker.core.logs import LazyLogs, Logs
-from onlooker.core.means import Means, Numbers
+from onlooker.core.logs import Logs
+from onlooker.core.means import Means
+from onlooker.core.numbers import TRIAL_LENGTH, Numbers
+from onlooker.core.pending import LENGTH, PendingLogs
 
 from .counting_library import Array, CountingLibrary
 
@@ -98,7 +103,7 @@ def test_what_somebody_writes_into_the_logs_does_not_come_back(means):
 def test_values_on_a_device_stay_there(means, library):
     for number in range(5):
         means.log({"loss": Array(float(number))}, 2)
-        assert type(means.batch_logs()) is LazyLogs
+        assert type(means.batch_logs()) is PendingLogs
     logs = means.mean()
     assert library.transfers == []
     assert logs["loss"] == 2.0
@@ -118,8 +123,10 @@ def test_values_that_move_between_here_and_a_device(means, library):
 def test_arrays_that_are_here_become_floats_at_once(means, library):
     means.log({"loss": Array(1.0, is_on_device=False)}, 1)
     logs = means.batch_logs()
-    assert type(logs) is Logs
     assert type(logs.batch["loss"]) is float
+    assert logs["loss"] == 1.0
+    assert type(logs) is Logs
+    assert library.transfers == []
 
 
 @pytest.mark.parametrize(
@@ -153,6 +160,143 @@ def test_an_array_of_several(means, is_on_device):
         LogError, match=r"'loss' was logged as an array of shape \(3,\).* log its mean, for example loss=value.mean\(\)"
     ):
         means.log({"loss": Array(1.0, size=3, is_on_device=is_on_device)}, 1)
+
+
+# What is put off.
+
+
+def test_sums_are_those_of_adding_each_value_when_it_comes(means):
+    """To the last bit, whoever reads when: values are added in the order in which they were logged."""
+    total, weights, kept = 0.0, 0.0, []
+    for number in range(3 * LENGTH + 5):
+        weight = 1 + number % 7
+        means.log({"loss": 1 / (number + 3)}, weight)
+        total += 1 / (number + 3) * weight
+        weights += weight
+        logs = means.batch_logs()
+        kept.append((logs, total / weights))
+        if number % 10 == 0:
+            assert logs["loss"] == total / weights
+    assert [logs["loss"] for logs, _ in kept[::-1]] == [mean for _, mean in kept[::-1]]
+    assert means.mean() == {"loss": total / weights}
+
+
+def test_values_here_and_on_a_device_are_added_in_one_order(means):
+    log_batches(means, ({"loss": Array(1e16)}, 1), ({"loss": Array(1.0)}, 1), ({"loss": -1e16}, 1))
+    assert means.mean() == {"loss": 0.0}  # -1e16 first would give 1 / 3
+
+
+def test_so_many_values_are_kept_and_no_more(means, library):
+    arrays = weakref.WeakSet()
+    for number in range(10 * LENGTH):
+        means.log({"loss": Array(float(number))}, 1)
+        arrays.add(dict.__getitem__(means.batch_logs().batch, "loss").array)
+        if number % 25 == 0:
+            gc.collect()
+            assert len(arrays) <= LENGTH
+    assert library.transfers == []
+    assert means.mean()["loss"] == (10 * LENGTH - 1) / 2
+
+
+def test_a_name_that_comes_again_and_again_in_one_batch_is_kept_once(means):
+    for number in range(5 * LENGTH):
+        means.log({"loss": float(number), f"other {number % 2}": 1.0}, 1)
+    assert len(means._entries) <= 2
+    logs = means.batch_logs()
+    assert logs == {"loss": 5.0 * LENGTH - 1, "other 0": 1.0, "other 1": 1.0}
+    assert list(logs) == ["loss", "other 0", "other 1"]
+
+
+def test_what_is_assigned_or_deleted_before_anybody_reads_stays_so(means):
+    log_batches(means, ({"loss": 1.0, "other": 1.0, "third": 1.0}, 1))
+    means.log({"loss": 3.0, "other": 3.0, "third": 3.0}, 1)
+    logs = means.batch_logs()
+    logs["loss"] = 3.0  # as its own value
+    del logs["other"]
+    logs["new"] = 7.0
+    assert logs == {"loss": 3.0, "third": 2.0, "new": 7.0}
+
+
+def test_unread_logs_can_be_compared(means):
+    log_batches(means, ({"loss": 1.0}, 1))
+    first, second = means.batch_logs(), means.batch_logs()
+    assert first == second
+    means.log({"loss": 3.0}, 1)
+    third = means.batch_logs()
+    assert means.batch_logs() == third != first
+    assert {"loss": 2.0} == means.batch_logs()  # noqa: SIM300 -- the other way round is the line above
+
+
+def test_what_somebody_writes_into_a_batchs_own_values_does_not_come_back(means):
+    means.log({"loss": 1.0}, 1)
+    logs = means.batch_logs()
+    logs.batch["loss"] = 100.0
+    assert logs["loss"] == 1.0
+    assert means.mean() == {"loss": 1.0}
+
+
+def test_of_values_of_which_one_is_refused_none_counts(means):
+    log_batches(means, ({"loss": 1.0}, 1))
+    with pytest.raises(LogError):
+        means.log({"new": 5.0, "loss": 5.0, "other": "word"}, 1)
+    logs = means.batch_logs()
+    assert list(logs) == ["loss"]
+    assert (logs, logs.batch) == ({"loss": 1.0}, {})
+
+
+class Immutable(CountingLibrary):
+    """Arrays that cannot change, but can be given away."""
+
+    def __init__(self):
+        super().__init__()
+        self.copies = 0
+
+    def can_stay(self, array):
+        return True
+
+    def is_gone(self, array):
+        return array.number is None
+
+    def snapshot(self, array):
+        self.copies += 1
+        return super().snapshot(array)
+
+
+def log_immutable(library, count, given_away):
+    """Log arrays, some of which are given away in the batch after; return the logs of all batches, unread."""
+    means, kept = Means(Numbers(library.find), lambda: "epoch 0"), []
+    for number in range(count):
+        array = Array(float(number))
+        means.log({"loss": array}, 1)
+        kept.append(means.batch_logs())
+        if given_away(number):
+            array.number = None
+    return means, kept
+
+
+def test_arrays_that_cannot_change_are_copied_only_at_first():
+    library = Immutable()
+    means, kept = log_immutable(library, 100, lambda number: False)
+    assert library.copies == TRIAL_LENGTH
+    assert [logs.batch["loss"] for logs in kept] == [float(number) for number in range(100)]
+    assert means.mean() == {"loss": 49.5}
+
+
+@pytest.mark.parametrize("given_away", [lambda number: True, lambda number: number == TRIAL_LENGTH - 1])
+def test_arrays_that_are_given_away_are_copied(given_away):
+    library = Immutable()
+    means, kept = log_immutable(library, 100, given_away)
+    assert library.copies == 100
+    assert [logs.batch["loss"] for logs in kept] == [float(number) for number in range(100)]
+    assert means.mean() == {"loss": 49.5}
+
+
+def test_an_array_that_is_given_away_later_is_missed_with_a_word():
+    means, kept = log_immutable(Immutable(), 20, lambda number: number == 15)
+    assert kept[14]["loss"] == 7.0
+    for read in (lambda: kept[15]["loss"], lambda: dict(kept[19]), means.mean, lambda: kept[15].batch["loss"]):
+        with pytest.raises(LogError, match=r"'loss' was logged as an array that was donated to a step before .*copy"):
+            read()
 
 
 # NaN.
@@ -194,6 +338,8 @@ class MeansAgainstPlainPython(stateful.RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(means_module, "LENGTH", 3)  # so that many chunks come to their end
         self.library = CountingLibrary()
         self.means = Means(Numbers(self.library.find), lambda: "somewhere")
         self.folded = {}  # by name: values and weights of the batches that are over
@@ -248,6 +394,7 @@ class MeansAgainstPlainPython(stateful.RuleBasedStateMachine):
         assert len(self.library.transfers) <= transfers + 1
 
     def teardown(self):
+        self.patch.undo()
         for kept in self.kept:
             self.check(*kept)
 
@@ -260,6 +407,12 @@ def test_means_that_somebody_else_has_made_take_the_place_of_those_of_the_batche
     log_batches(means, ({"loss": 1.0, "f1": 0.5}, 32), ({"loss": 2.0, "f1": 0.7}, 8))
     means.replace({"f1": 0.9, "auc": 0.8})
     assert list(means.mean().items()) == [("loss", pytest.approx(1.2)), ("f1", 0.9), ("auc", 0.8)]
+
+
+def test_sums_for_a_checkpoint_are_fetched_together(means, library):
+    log_batches(means, ({"a": Array(1.0), "b": Array(2.0), "c": 3.0}, 2), ({"a": Array(5.0)}, 1))
+    assert means.sums() == {"a": (7.0, 3.0), "b": (4.0, 2.0), "c": (6.0, 2.0)}
+    assert library.transfers == [2]
 
 
 def test_means_go_on_from_the_sums_of_others():

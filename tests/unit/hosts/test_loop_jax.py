@@ -146,7 +146,7 @@ def test_donated_gradients_cannot_be_read():
 
 
 def test_a_logged_array_that_is_donated_afterwards():
-    """What was logged is a copy, so the step may take the array along."""
+    """What was logged is a copy where such arrays are donated, so the step may take the array along."""
     kept = []
 
     class Keep(ol.Callback):
@@ -155,10 +155,45 @@ def test_a_logged_array_that_is_donated_afterwards():
 
     add = jax.jit(lambda state: {"total": state["total"] + 1.0}, donate_argnums=0)
     with ol.Loop({"total": jnp.zeros(())}, callbacks=[Keep()]) as loop:
-        for _ in loop.train(range(3)):
+        for _ in loop.train(range(50)):
             loop.log(total=loop.state["total"])
             loop.state = add(loop.state)
-    assert [logs.batch["total"] for logs in kept] == [0.0, 1.0, 2.0]
+    assert [logs.batch["total"] for logs in kept] == [float(number) for number in range(50)]
+    assert [logs["total"] for logs in kept] == [number / 2 for number in range(50)]
+
+
+def test_a_logged_array_that_is_donated_when_nobody_expects_it_any_more():
+    spend = jax.jit(lambda array: array + 1.0, donate_argnums=0)
+
+    def train_and_donate(loop):
+        for number in loop.train(range(30)):
+            loss = jnp.float32(number)
+            loop.log(loss=loss)
+            loop.state = loop.state
+            if number == 20:
+                spend(loss)
+
+    with (
+        ol.Loop(make_state(), callbacks=[ol.callbacks.History()]) as loop,
+        pytest.raises(ol.OnlookerError, match=r"'loss' was logged as an array that was donated to a step before"),
+    ):
+        train_and_donate(loop)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_means_are_the_same_whether_or_not_somebody_reads_in_between(reads):
+    """In float32, in the order of the batches."""
+    history, total = ol.callbacks.History(), np.float32(0)
+    reader = ol.Callback()
+    if reads:
+        reader.on_train_batch_end = ol.every(batches=3)(lambda batch, logs: logs["loss"])
+    with ol.Loop(make_state(), callbacks=[reader, history]) as loop:
+        for number in loop.train(range(100)):
+            loop.log(loss=jnp.float32(1 / (number + 3)), weight=1 + number % 7)
+            loop.state = loop.state
+            total += np.float32(1 / (number + 3)) * np.float32(1 + number % 7)
+    weights = sum(1 + number % 7 for number in range(100))
+    assert history.history["loss"] == [pytest.approx(float(total) / weights, rel=2e-6)]
 
 
 # What a callback does to the state.

@@ -330,6 +330,26 @@ def test_a_stage_knows_its_means_when_it_is_over():
         assert stage.logs == {"loss": 20.0}
 
 
+def test_what_was_passed_to_log_is_left_as_it_was():
+    values = {"loss": torch.tensor(2.0)}
+    with loop_with(recorder := Recorder()) as loop:
+        for _ in loop.train([1]):
+            loop.log(values)
+            loop.log(values, weight=3)
+    assert recorder.logs("on_train_end") == [{"loss": 2.0}]
+    assert type(values["loss"]) is torch.Tensor
+
+
+def test_a_tensor_that_is_changed_afterwards():
+    loss = torch.zeros(())
+    with loop_with(recorder := Recorder()) as loop:
+        for number in loop.train([1.0, 2.0]):
+            loss.fill_(number)
+            loop.log(loss=loss)
+            loss.fill_(100.0)
+    assert recorder.logs("on_train_end") == [{"loss": 1.5}]
+
+
 # What callbacks assign.
 
 

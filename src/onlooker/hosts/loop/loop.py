@@ -179,7 +179,7 @@ class Loop:
             course.settle()
         if values is not None:
             named = {**values, **named}
-        course.ledger.log(named, weight, course.scopes)
+        course.ledger.take(named, weight, course.scopes)
 
     @property
     def outputs(self) -> Any:

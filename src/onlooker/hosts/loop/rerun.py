@@ -26,7 +26,7 @@ def rerun(course: Course, iteration: Iteration) -> Iterator[Any]:
     before = {name: getattr(run, name) for name in (*names, "is_stop_requested", "reason", "stopped_by")}
     weight = ledger.weight
     ledger.begin_stage()
-    ledger.means.is_quiet = True
+    ledger.means.nan_notice.is_quiet = True
     scopes.is_in_hook = True  # so that tests within the body are as silent as those of a hook
     try:
         while (kept := replay.next_batch()) is not None:
