@@ -180,6 +180,8 @@ class LazyLogs(Logs):
         if not isinstance(self, LazyLogs):
             return
         self._fill_in()
+        if type(self) is Logs:  # nothing of it was on a device
+            return
         batch, notice = getattr(self, "_batch", None), self._notice
         places: list[tuple[dict[str, Any], str, DeviceValue]] = [
             (self, name, value) for name, value in dict.items(self) if type(value) is DeviceValue

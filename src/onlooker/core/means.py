@@ -8,7 +8,7 @@ from __future__ import annotations
 from .errors import warn
 from .logs import Logs, combine
 from .numbers import FAULTS
-from .pending import LENGTH, PENDING, Chunk, PendingLogs, means_of
+from .pending import LENGTH, PENDING, Chunk, PendingLogs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ class Means:
 
     def mean(self) -> Logs:
         """Return the means so far, without a batch that has not ended."""
-        return combine((means_of(self._chunk.sums(self._start), self._names),), notice=self.nan_notice.look_at)
+        sums = self._chunk.sums(self._start)
+        means = {name: sums[name][0] / sums[name][1] for name in self._names if name in sums}
+        return combine((means,), notice=self.nan_notice.look_at)
 
     def sums(self) -> dict[str, tuple[float, float]]:
         """Return, by name, the sum of value times weight and that of the weights, over the batches that are over.

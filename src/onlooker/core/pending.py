@@ -7,7 +7,7 @@ chunk. So a batch only leaves its values here. What was logged where is `means`.
 from __future__ import annotations
 
 from .errors import LogError
-from .logs import DeviceValue, LazyBatch, LazyLogs
+from .logs import DeviceValue, LazyBatch, LazyLogs, Logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class Chunk:
 
     def own(self, start: int, count: int) -> dict[str, Any]:
         """Return the values of one batch, whose entries are those from `start` to `count`."""
+        if count == start + 1:  # as usual, and quicker
+            return self.entries[start][0].copy()
         return {name: value for values, _ in self.entries[start:count] for name, value in values.items()}
 
 
@@ -109,13 +111,8 @@ def check_there(name: str, values: list[DeviceValue]) -> None:
         )
 
 
-def means_of(sums: Sums, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the means, in the order of the names; names without a sum are left out."""
-    return {name: sums[name][0] / sums[name][1] for name in names if name in sums}
-
-
 class PendingLogs(LazyLogs):
-    """The logs of a batch's end hook. Nothing is added up before they are read; then they become `LazyLogs`.
+    """The logs of a batch's end hook. Nothing is added up before they are read; then they become `Logs`, or `LazyLogs`.
 
     Made of the names, each with `PENDING`; then `_chunk`, `_start` and `_count` are assigned: where the batch's own
     entries begin and end. Making one runs no Python code.
@@ -141,14 +138,20 @@ class PendingLogs(LazyLogs):
 
     def _fill_in(self) -> None:
         chunk, start, count = self._chunk, self._start, self._count
-        means = means_of(chunk.sums(count), self)
-        for name, value in chunk.own(start, count).items():
-            if type(value) is DeviceValue:
-                check_there(name, [value])
-        _ = self.batch  # which is to be fetched with them
-        for name, mean in means.items():
-            if dict.__getitem__(self, name) is PENDING:  # what a callback has assigned stays
-                dict.__setitem__(self, name, mean)
-        self._notice = chunk.notice
+        sums, is_lazy = chunk.sums(count), isinstance(self.batch, LazyBatch)
+        if is_lazy:
+            for name, value in chunk.own(start, count).items():
+                if type(value) is DeviceValue:
+                    check_there(name, [value])
+        for name, value in dict.items(self):
+            if value is PENDING:  # what a callback has assigned stays
+                total, weights = sums[name]
+                mean = total / weights
+                dict.__setitem__(self, name, mean)  # of a name that is there: the dict may be gone through
+                is_lazy = is_lazy or type(mean) is DeviceValue
         del self._chunk
-        self.__class__ = LazyLogs  # type: ignore[assignment]
+        if is_lazy:
+            self._notice = chunk.notice
+            self.__class__ = LazyLogs  # type: ignore[assignment]
+        else:
+            self.__class__ = Logs  # type: ignore[assignment]
