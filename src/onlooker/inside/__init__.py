@@ -63,8 +63,7 @@ class Look:
 
         Args:
             tensors: by key.
-            kept: gets the copies, by the same keys. Earlier ones of the same tensors are made right again: their memory
-                is used, and where it holds the tensor's values already, nothing is written.
+            kept: gets the copies, by the same keys. The memory of earlier ones of the same tensors is used again.
 
         Returns:
             Of those that cannot be copied, the error. Nothing is kept of them.
@@ -81,7 +80,7 @@ class Look:
 
         Args:
             tensors: by key, as they are now.
-            kept: what `keep_all` has put there, by the same keys. It may be kept on, for the next differences.
+            kept: what `keep_all` has put there, by the same keys.
 
         Returns:
             Of those that cannot be looked at, or whose shape or type is no longer the same, the error.

@@ -12,14 +12,17 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from onlooker.core.summary import BINS, LOWEST_EXPONENT
 
 BLOCK = 32768
-"""Elements: 128 KiB, so that the loops after the first find them, and what they make of them, in the core's own cache,
-and that what is fetched ahead from memory lasts for a while."""
+"""Elements: 128 KiB, so that the loops after the first find them, and what they make of them, in the core's own cache."""
+
+BLOCK_OF_DIFFERENCES = 8192
+"""Elements, where there are two arrays to be read, and a third one to be written."""
 
 FEW = 16384
 """Elements: below that, counting in pairs gains less than it costs to take the pairs apart."""
@@ -78,12 +81,31 @@ def _pair(keys: Any, pairs: Any) -> None:  # pragma: no cover - compiled
         pairs[at] = np.uint16(np.uint16(both & np.uint16(0x3F)) | np.uint16(np.uint16(both >> np.uint16(2)) & 0xFC0))
 
 
+@intrinsic
+def _fetch_ahead(typing_context: Any, address: Any) -> Any:
+    """Have a line of the nearest cache filled from an address, without waiting for it; any address will do."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer, pointer = ir.IntType(32), builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, integer, integer, integer])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        is_write, nearest, is_data = integer(0), integer(3), integer(1)
+        builder.call(prefetch, [pointer, is_write, nearest, is_data])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
 @_compiled
-def _count_pairs(fours: Any, tables: Any) -> None:  # pragma: no cover - compiled
-    # Into two tables in turn, so that one count need not wait for the one before.
+def _count_pairs(fours: Any, tables: Any, ahead: int, old_ahead: int) -> None:  # pragma: no cover - compiled
+    # Into two tables in turn, so that one count need not wait for the one before. It leaves the memory alone: where two
+    # arrays are to be read, this is the time to have the next blocks fetched. Eight numbers are 32 bytes.
     mask = np.uint64(0xFFFF)
     for at in range(fours.shape[0]):
         four = fours[at]
+        if old_ahead:
+            _fetch_ahead(ahead + at * 32)
+            _fetch_ahead(old_ahead + at * 32)
         tables[0, four & mask] += np.uint32(1)
         tables[1, (four >> np.uint64(16)) & mask] += np.uint32(1)
         tables[0, (four >> np.uint64(32)) & mask] += np.uint32(1)
@@ -101,10 +123,9 @@ def _count(keys: Any, by_key: Any) -> None:  # pragma: no cover - compiled
 
 
 @_compiled
-def _split(values: Any, old: Any, differences: Any) -> None:  # pragma: no cover - compiled
+def _subtract(values: Any, old: Any, differences: Any) -> None:  # pragma: no cover - compiled
     for at in range(values.shape[0]):
         differences[at] = values[at] - old[at]
-        old[at] = values[at]
 
 
 @_compiled
@@ -142,10 +163,11 @@ def _go_over(values: Any, old: Any, room: Any, numbers: Any, bins: Any) -> None:
     lowest, highest = np.uint32(0xFFFFFFFF), np.uint32(0)
     signed_lowest, signed_highest = np.int32(0x7FFFFFFF), np.int32(-0x80000000)
     total, squares, zeros, negative_zeros, nan, inf = 0.0, 0.0, 0, 0, 0, 0
-    for begin in range(0, values.shape[0], BLOCK):
-        part = values[begin : min(begin + BLOCK, values.shape[0])]
+    length = BLOCK_OF_DIFFERENCES if old.shape[0] else BLOCK
+    for begin in range(0, values.shape[0], length):
+        part = values[begin : min(begin + length, values.shape[0])]
         if old.shape[0]:
-            _split(part, old[begin : begin + part.shape[0]], block[: part.shape[0]])
+            _subtract(part, old[begin : begin + part.shape[0]], block[: part.shape[0]])
             part = block[: part.shape[0]]
         unsigned, signed = part.view(np.uint32), part.view(np.int32)
         sums = _sums_and_ends(part, unsigned, signed)
@@ -170,7 +192,9 @@ def _go_over(values: Any, old: Any, room: Any, numbers: Any, bins: Any) -> None:
         in_pairs = part.shape[0] // 8 * 8 if is_large else 0
         if in_pairs:
             _pair(keys[:in_pairs].view(np.uint16), pairs[: in_pairs // 2])
-            _count_pairs(pairs[: in_pairs // 2].view(np.uint64), tables)
+            ahead = np.int64(begin + length) * 4
+            old_ahead = old.ctypes.data + ahead if old.shape[0] else 0
+            _count_pairs(pairs[: in_pairs // 2].view(np.uint64), tables, values.ctypes.data + ahead, old_ahead)
         _count(keys[in_pairs : part.shape[0]], by_key)
     if is_large:
         _take_apart(tables, by_key)
@@ -218,8 +242,8 @@ def over_memory(  # pragma: no cover - compiled
     Args:
         addresses: of shape (n,), int64: where each piece begins.
         lengths: of shape (n,), int64: how many elements it has; fewer than four thousand million.
-        old_addresses: of shape (n,), int64: 0, or the address of a copy: then the differences to it are gone over, and
-            the copy made anew.
+        old_addresses: of shape (n,), int64: 0, or the address of an earlier copy: then the differences to it are gone
+            over.
         first: the first of the pieces that are gone over.
         last: the first that is not.
         numbers: of shape (n, 7), float64: gets `NUMBERS`.
@@ -231,35 +255,6 @@ def over_memory(  # pragma: no cover - compiled
         has_old = np.int64(old_addresses[which] != 0)
         old = numba.carray(_pointer(old_addresses[which]), (lengths[which] * has_old,), np.float32)
         _go_over(values, old, room, numbers[which], bins[which])
-
-
-@_compiled
-def refresh_memory(addresses: Any, lengths: Any, old_addresses: Any, first: int, last: int) -> None:  # pragma: no cover
-    """Make copies of pieces of float32 memory the same as the pieces again, writing only blocks that differ.
-
-    Args:
-        addresses: as in `over_memory`, as are the others.
-        lengths: how many elements each has.
-        old_addresses: of the copies.
-        first: the first of the pieces that are gone over.
-        last: the first that is not.
-    """
-    for which in range(first, last):
-        values = numba.carray(_pointer(addresses[which]), (lengths[which],), np.uint32)
-        old = numba.carray(_pointer(old_addresses[which]), (lengths[which],), np.uint32)
-        for begin in range(0, lengths[which], BLOCK):
-            part = values[begin : min(begin + BLOCK, values.shape[0])]
-            of_old = old[begin : begin + part.shape[0]]
-            if _differ(part, of_old):
-                of_old[:] = part
-
-
-@_compiled
-def _differ(some: Any, others: Any) -> Any:  # pragma: no cover - compiled
-    different = np.uint32(0)
-    for at in range(some.shape[0]):
-        different |= np.uint32(some[at] ^ others[at])
-    return different != np.uint32(0)
 
 
 @_compiled

@@ -16,7 +16,7 @@ import numpy as np
 
 from onlooker.core.summary import BINS
 
-from .kernel import over_memory, refresh_memory
+from .kernel import over_memory
 
 ROW = 1 << 20
 """Elements: longer pieces are gone over in rows of this many, so that threads can share them."""
@@ -35,7 +35,7 @@ infinite; and the bins."""
 def go_over(
     addresses: Sequence[int], lengths: Sequence[int], old_addresses: Sequence[int] | None = None, threads: int = 1
 ) -> Found:
-    """Return what pieces of memory look like, or how far they are from their copies, which are then made anew.
+    """Return what pieces of memory look like, or the differences to earlier copies of them.
 
     Args:
         addresses: where each piece begins.
@@ -50,20 +50,6 @@ def go_over(
     if len(rows.firsts) < len(rows.lengths):
         numbers, bins = _added(numbers, rows.firsts), np.add.reduceat(bins, rows.firsts)
     return list(zip(numbers.tolist(), bins.tolist(), strict=True))
-
-
-def refresh(addresses: Sequence[int], lengths: Sequence[int], old_addresses: Sequence[int], threads: int = 1) -> None:
-    """Make copies of pieces of memory the same as the pieces again. What is the same already is read, not written.
-
-    Args:
-        addresses: as in `go_over`, as are the others.
-        lengths: how many elements each has.
-        old_addresses: where each copy begins.
-        threads: how many may work.
-    """
-    rows = _Rows(addresses, lengths, old_addresses)
-    given = rows.addresses, rows.lengths, rows.old_addresses
-    _share(rows.jobs(threads), threads, lambda first, last: refresh_memory(*given, first, last))
 
 
 class _Rows:

@@ -18,9 +18,9 @@ KEYS = 512
 """Sign and exponent of a float32: its nine highest bits."""
 
 Pass = Callable[..., tuple[list[float], list[int]]]
-"""Over a flat float32 array that is not empty; with a second one, over the differences to that, which then gets the
-first's elements. Finds the smallest and the largest finite element, the sum, the sum of the squares, the number of
-zeros, NaN and infinities; and the bins. Where no element is finite, the first two mean nothing."""
+"""Over a flat float32 array that is not empty; with a second one, over the differences to that. Finds the smallest and
+the largest finite element, the sum, the sum of the squares, the number of zeros, NaN and infinities; and the bins.
+Where no element is finite, the first two mean nothing."""
 
 _NAN = float("nan")
 _FLOAT32 = np.dtype(np.float32)
@@ -77,7 +77,7 @@ def keep(key: Any, array: Any, kept: Any) -> Any:
 
 
 def begin_difference(key: Any, array: Any, kept: Any) -> Summary:
-    """Return what an array less what was kept of it looks like; afterwards, what is kept is the array itself.
+    """Return what an array less what was kept of it looks like.
 
     Raises:
         LookError: they hold no numbers.
@@ -86,7 +86,7 @@ def begin_difference(key: Any, array: Any, kept: Any) -> Summary:
 
 
 def summarise_difference(array: Any, kept: Any, dtype: str = "") -> Summary:
-    """Return what one array less another looks like, and put the first into the second.
+    """Return what one array less another looks like.
 
     Args:
         array: of NumPy.
@@ -102,9 +102,7 @@ def summarise_difference(array: Any, kept: Any, dtype: str = "") -> Summary:
         raise LookError("it is no longer the array that was kept: its shape or its type has changed")
     if array.dtype != _FLOAT32 or not array.size:
         with np.errstate(all="ignore"):
-            difference = array - kept
-        np.copyto(kept, array)
-        return summarise_array(difference, dtype or str(array.dtype))
+            return summarise_array(array - kept, dtype or str(array.dtype))
     found = (_pass or get_pass())(np.ascontiguousarray(array.reshape(-1)), kept.reshape(-1))
     return summary_of(found, array.shape, dtype or "float32", array.size)
 
@@ -149,8 +147,7 @@ def plain_pass(flat: Any, old: Any = None) -> tuple[list[float], list[int]]:
         for at in range(0, len(flat), 65536):
             part = flat[at : at + 65536]
             if old is not None:
-                part, of_old = part - old[at : at + 65536], part
-                old[at : at + 65536] = of_old
+                part = part - old[at : at + 65536]
             is_finite = np.isfinite(part)
             if not is_finite.all():
                 nans = int(np.count_nonzero(np.isnan(part)))

@@ -98,25 +98,22 @@ def keep_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> di
         For each its copy, or an error.
     """
     found: dict[Any, Any] = {}
-    memory = _get_memory()
-    stale = []
+    copies, originals = [], []
     for key, tensor in tensors.items():
         tensor, old = tensor.detach(), kept.get(key)
         if isinstance(old, Kept) and old.is_like(tensor):
             found[key] = old
-            if memory:
-                stale.append((tensor.data_ptr(), tensor.numel(), old.address))
-            else:
-                old.copy.copy_(tensor)
+            copies.append(old.copy)
+            originals.append(tensor)
         else:
             found[key] = tried(_copy, tensor, old)
-    if memory and stale:
-        memory.refresh(*zip(*stale, strict=True), threads=torch.get_num_threads())
+    if copies:
+        torch._foreach_copy_(copies, originals)
     return found
 
 
 def begin_difference(key: Any, tensor: torch.Tensor, kept: Any) -> Summary | Row:
-    """Return what a tensor less what was kept of it looks like; on the CPU, what is kept is the tensor afterwards.
+    """Return what a tensor less what was kept of it looks like.
 
     Raises:
         LookError: it is of a kind that cannot be looked at, or no longer what was kept of it.
