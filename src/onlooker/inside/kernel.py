@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from onlooker.core.summary import BINS, LOWEST_EXPONENT
 
 BLOCK = 32768
-"""Elements: 128 KiB, so that the loops after the first find them, and what they make of them, in the core's own cache."""
+"""Elements: 128 KiB, so that the loops after the first find them, and what they make of them, in a core's own cache."""
 
 BLOCK_OF_DIFFERENCES = 8192
 """Elements, where there are two arrays to be read, and a third one to be written."""
