@@ -1,15 +1,13 @@
 """Float32 memory, many pieces of it gone over together, by as many threads as the training itself may use.
 
-Owns how the work is cut up and shared. The pass itself is `kernel`'s, which needs Numba; without it this file cannot be
-imported.
+Owns how the work is cut up; `threads` shares it out. The pass itself is `kernel`'s, which needs Numba; without it this
+file cannot be imported.
 """
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,15 +15,13 @@ import numpy as np
 from onlooker.core.summary import BINS
 
 from .kernel import over_memory
+from .threads import share
 
-ROW = 1 << 20
+ROW = 1 << 18
 """Elements: longer pieces are gone over in rows of this many, so that threads can share them."""
 
-JOB = 1 << 17
+JOB = 1 << 18
 """Elements: less than that is not worth waking up a thread."""
-
-MOST_THREADS = 8
-"""So many wait for the memory, not for each other."""
 
 Found = list[tuple[list[float], list[int]]]
 """Of each piece its smallest and largest finite element, the sum, the sum of the squares, how many are zero, NaN and
@@ -46,7 +42,7 @@ def go_over(
     rows = _Rows(addresses, lengths, old_addresses)
     numbers, bins = np.empty((len(rows.lengths), 7)), np.empty((len(rows.lengths), BINS), dtype=np.int64)
     given = rows.addresses, rows.lengths, rows.old_addresses
-    _share(rows.jobs(threads), threads, lambda first, last: over_memory(*given, first, last, numbers, bins))
+    share(rows.jobs(threads), threads, lambda job: over_memory(*given, *job, numbers, bins))
     if len(rows.firsts) < len(rows.lengths):
         numbers, bins = _added(numbers, rows.firsts), np.add.reduceat(bins, rows.firsts)
     return list(zip(numbers.tolist(), bins.tolist(), strict=True))
@@ -63,29 +59,26 @@ class _Rows:
     """
 
     def __init__(self, addresses: Sequence[int], lengths: Sequence[int], old_addresses: Sequence[int] | None) -> None:
-        rows: list[tuple[int, int, int]] = []
-        firsts: list[int] = []
-        for address, length, old in zip(addresses, lengths, old_addresses or [0] * len(lengths), strict=True):
-            firsts.append(len(rows))
-            rows += [
-                (address + begin * 4, min(ROW, length - begin), old and old + begin * 4)
-                for begin in range(0, length, ROW)
-            ]
-        self.addresses, self.lengths, self.old_addresses = np.array(rows, dtype=np.int64).T.copy()
-        self.firsts = np.array(firsts)
+        lengths_of = np.array(lengths, dtype=np.int64)
+        counts = -(-lengths_of // ROW)
+        ends = counts.cumsum()
+        self.firsts = ends - counts
+        piece = np.repeat(np.arange(len(counts)), counts)
+        begins = (np.arange(ends[-1]) - self.firsts[piece]) * ROW
+        self.addresses = np.array(addresses, dtype=np.int64)[piece] + begins * 4
+        self.lengths = np.minimum(lengths_of[piece] - begins, ROW)
+        if old_addresses is None:
+            self.old_addresses = np.zeros_like(self.addresses)
+        else:
+            self.old_addresses = np.array(old_addresses, dtype=np.int64)[piece] + begins * 4
 
     def jobs(self, threads: int) -> deque[tuple[int, int]]:
         """Cut the rows into runs of about the same length: two for each thread, so that none waits long for another."""
-        wanted = max(JOB, int(self.lengths.sum()) // (2 * threads) + 1)
-        jobs, first, length = deque[tuple[int, int]](), 0, 0
-        for row, of_row in enumerate(self.lengths.tolist()):
-            length += of_row
-            if length >= wanted:
-                jobs.append((first, row + 1))
-                first, length = row + 1, 0
-        if length:
-            jobs.append((first, len(self.lengths)))
-        return jobs
+        ends = self.lengths.cumsum()
+        count = max(min(int(ends[-1]) // JOB, 2 * threads), 1)
+        borders = np.searchsorted(ends, ends[-1] * np.arange(1, count) // count) + 1
+        lasts = [*borders.tolist(), len(ends)]
+        return deque((first, last) for first, last in zip([0, *lasts], lasts, strict=False) if first < last)
 
 
 def _added(numbers: Any, firsts: Any) -> Any:
@@ -94,49 +87,3 @@ def _added(numbers: Any, firsts: Any) -> Any:
     found[:, 0] = np.fmin.reduceat(numbers[:, 0], firsts)  # a row with nothing finite has no extremes
     found[:, 1] = np.fmax.reduceat(numbers[:, 1], firsts)
     return found
-
-
-# ---------------------------------------------------------------------------------------------------- threads
-
-_crew: ThreadPoolExecutor | None = None
-
-
-def _share(jobs: deque[tuple[int, int]], threads: int, work: Callable[[int, int], None]) -> None:
-    """Do all jobs, here and in other threads: the compiled work holds no lock of Python's."""
-
-    def work_on() -> None:
-        while True:
-            try:
-                job = jobs.popleft()
-            except IndexError:
-                return
-            work(*job)
-
-    helpers = _hire(work_on, min(threads, len(jobs), MOST_THREADS) - 1)
-    work_on()
-    for helper in helpers:
-        if not helper.cancel():
-            helper.result()
-
-
-def _hire(work: Callable[[], None], count: int) -> list[Future[None]]:
-    """Have some threads do work; none where none can be had, as when Python shuts down."""
-    global _crew
-    if count < 1:
-        return []
-    try:
-        if _crew is None:
-            _crew = ThreadPoolExecutor(MOST_THREADS - 1, thread_name_prefix="onlooker-inside")
-        return [_crew.submit(work) for _ in range(count)]
-    except RuntimeError:
-        return []
-
-
-def _dismiss() -> None:
-    """Forget the threads: in a process that was forked they do not run."""
-    global _crew
-    _crew = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_dismiss)

@@ -1,13 +1,14 @@
 """Many pieces of memory gone over together: cut and shared as one likes, the numbers are those of each piece alone."""
 
 import multiprocessing
+import os
 import threading
 
 import numpy as np
 import pytest
 import torch
 
-from onlooker.inside import Look, memory, summarise
+from onlooker.inside import Look, memory, summarise, threads
 from onlooker.inside.numpy import plain_pass
 
 SIZES = (1, 3, 70_000, 5, 300_000, 64, 131_072, 40_000)
@@ -41,12 +42,12 @@ def same(found, expected):
         assert numbers[4:] == other_numbers[4:]
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5, 50])
-def test_the_numbers_of_each_piece(short_rows, threads):
+@pytest.mark.parametrize("count", [1, 2, 5, 50])
+def test_the_numbers_of_each_piece(short_rows, count):
     some = arrays()
     some[2][::7] = 0
     some[4][5], some[4][-5] = np.nan, np.inf
-    found = memory.go_over(addresses(some), lengths(some), threads=threads)
+    found = memory.go_over(addresses(some), lengths(some), threads=count)
     same(found, [plain_pass(one) for one in some])
     assert found == memory.go_over(addresses(some), lengths(some)), "with one thread they are the same to the last bit"
 
@@ -59,11 +60,11 @@ def test_a_row_without_a_finite_number(short_rows):
     assert numbers[5:] == [65_536, 0]
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-def test_differences(short_rows, threads):
+@pytest.mark.parametrize("count", [1, 4])
+def test_differences(short_rows, count):
     some, others = arrays(), arrays(1)
     expected = [plain_pass(one - other) for one, other in zip(some, others, strict=True)]
-    found = memory.go_over(addresses(some), lengths(some), addresses(others), threads=threads)
+    found = memory.go_over(addresses(some), lengths(some), addresses(others), threads=count)
     same(found, expected)
 
 
@@ -73,12 +74,28 @@ def test_other_threads_do_work(short_rows):
     assert any(thread.name.startswith("onlooker-inside") for thread in threading.enumerate())
 
 
-def test_where_no_thread_can_be_had(short_rows, monkeypatch):
-    class Exhausted:
-        def submit(self, work):
-            raise RuntimeError("can't start new thread")
+def has_processors():
+    return threads._find_processor is not None and len(os.sched_getaffinity(0)) > 1
 
-    monkeypatch.setattr(memory, "_crew", Exhausted())
+
+@pytest.mark.skipif(not has_processors(), reason="there is one processor only, or the system does not tell them apart")
+def test_helpers_keep_off_the_processor_of_the_thread_that_called_them(short_rows):
+    some = arrays(sizes=(3_000_000,))
+    threads._begin_anew()
+    for _ in range(2):  # they are told from the second time on, when they are there
+        memory.go_over(addresses(some), lengths(some), threads=2)
+    crew = threads._crew
+    assert crew._ids
+    assert all(crew._kept_off not in os.sched_getaffinity(one) for one in crew._ids)
+    assert crew._kept_off in os.sched_getaffinity(0), "the training's own thread may run where it likes"
+
+
+def test_where_no_thread_can_be_had(short_rows, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    threads._begin_anew()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     some = arrays()
     same(memory.go_over(addresses(some), lengths(some), threads=4), [plain_pass(one) for one in some])
 
