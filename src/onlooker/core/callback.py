@@ -6,12 +6,13 @@ what a subclass overrides is `attach`'s business, calling it is `dispatch`'s.
 
 from __future__ import annotations
 
+from .asked import ADAPTERS, Asked
 from .errors import AttachError, NotAttachedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     from .logs import Logs
     from .run import Run
@@ -29,18 +30,26 @@ def _default(hook: Hook) -> Hook:
     return hook
 
 
-_KNOWN_ONCE_ATTACHED = ("model", "params", "run")
+def _of_the_run(callback: Callback, name: str) -> Any:
+    """Return what the run knows by this name: a host may leave it to the run, where it is looked up each time."""
+    run = callback.__dict__.get("run")
+    if run is not None:
+        return getattr(run, name)
+    raise NotAttachedError(
+        f"{type(callback).__name__}.{name} is known only while the callback is attached to a run: "
+        f"pass the callback to Loop, Trainer or fit first"
+    )
 
-_ADAPTERS = {
-    "setup": "for_lightning",
-    "state_key": "for_lightning",
-    "on_exception": "for_lightning",
-    "on_init_end": "for_transformers",
-    "before_training": "for_xgboost",
-    "before_iteration": "for_lightgbm",
-    "after_iteration": "for_catboost",
-}
-"""What a foreign trainer asks of a callback that it was given as it is, and the adapter that it should have had."""
+
+def _of_a_trainer(callback: Callback, name: str) -> NoReturn:
+    """Say which adapter is missing, where a foreign trainer asks for what its own callbacks have."""
+    kind = type(callback).__name__
+    # LightGBM asks with a default, which would swallow an AttributeError.
+    error = AttachError if name == "before_iteration" else NotAttachedError
+    raise error(
+        f"{kind} is a callback of Onlooker, and this trainer has callbacks of its own: "
+        f"write callbacks=[onlooker.{ADAPTERS[name]}({kind}())]"
+    )
 
 
 class Callback:
@@ -92,27 +101,7 @@ class Callback:
         params: dict[str, Any]
         run: Run
     else:
-
-        def __getattr__(self, name):
-            """Say what is missing, where a name is asked for that is not there. Costs nothing where it is."""
-            kind = type(self).__name__
-            if name in _KNOWN_ONCE_ATTACHED:
-                run = self.__dict__.get("run")
-                if run is not None:  # a host may show these through the run, where they have to be looked up each time
-                    return getattr(run, name)
-                raise NotAttachedError(
-                    f"{kind}.{name} is known only while the callback is attached to a run: "
-                    f"pass the callback to Loop, Trainer or fit first"
-                )
-            adapter = _ADAPTERS.get(name)
-            if adapter is None:
-                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
-            # LightGBM asks with a default, which would swallow an AttributeError.
-            error = AttachError if name == "before_iteration" else NotAttachedError
-            raise error(
-                f"{kind} is a callback of Onlooker, and this trainer has callbacks of its own: "
-                f"write callbacks=[onlooker.{adapter}({kind}())]"
-            )
+        model, params, run = (Asked(name, _of_the_run) for name in ("model", "params", "run"))
 
     @_default
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -204,3 +193,7 @@ class Callback:
         """Leave out what belongs to the run and not to the callback, for pickle and for copy."""
         left_out = {"model", "params", "run", "_bound_names", *self._bound_names}
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+
+for _name in ADAPTERS:
+    setattr(Callback, _name, Asked(_name, _of_a_trainer))

@@ -7,25 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from onlooker.core.asked import ADAPTERS, Asked
 from onlooker.core.callback import Callback
 from onlooker.core.declaration import Declaration
 from onlooker.core.errors import AttachError
 
 if TYPE_CHECKING:
     from .follower import Follower
-
-_ASKED_BY = {
-    "setup": "for_lightning",
-    "state_key": "for_lightning",
-    "on_exception": "for_lightning",
-    "on_init_end": "for_transformers",
-    "before_training": "for_xgboost",
-    "before_iteration": "for_lightgbm",
-    "after_iteration": "for_catboost",
-}
-"""What a trainer asks of callbacks, and the adapter that has it. Any other asks in vain, in a trainer not its own."""
 
 _KINDS = {
     "lightning": "Lightning",
@@ -47,13 +37,15 @@ class Adapter:
 
     follower: Follower
 
-    if not TYPE_CHECKING:
+    def __init_subclass__(cls, **given: Any) -> None:
+        """Give an answer to what other trainers ask their own callbacks for."""
+        super().__init_subclass__(**given)
+        for name in ADAPTERS:
+            if not hasattr(cls, name):
+                setattr(cls, name, Asked(name, cls._refuse))
 
-        def __getattr__(self, name):
-            """Say what is wrong where another trainer asks for what it has in its own callbacks."""
-            if name in _ASKED_BY:
-                raise self.misplaced(_ASKED_BY[name])
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    def _refuse(self, name: str) -> NoReturn:
+        raise self.misplaced(ADAPTERS[name])
 
     def __call__(self, *given: Any) -> None:
         """Say what is wrong: of all trainers LightGBM calls its callbacks."""

@@ -46,6 +46,11 @@ def test_tools_that_ask_for_every_name_of_the_class_find_what_they_list():
     assert all(hasattr(Callback, name) for name in dir(Callback))
 
 
+def test_the_class_answers_no_name_by_a_function_of_its_own():
+    """With `__getattr__` each attribute of each callback took twice as long, in everybody's hooks."""
+    assert not hasattr(Callback, "__getattr__")
+
+
 def test_a_name_that_is_not_there():
     with pytest.raises(AttributeError, match="'Callback' object has no attribute 'nonsense'"):
         Callback().nonsense  # noqa: B018
