@@ -53,12 +53,13 @@ class Ratios:
             low, median, high = statistics.quantiles(ratios, n=4)
             clocks[clock] = {"ratio": round(median, 4), "quartiles": [round(low, 4), round(high, 4)]}
         cpu_s = statistics.median(candidate[1] for candidate, _ in self._pairs)
-        base_s = statistics.median(base[1] for _, base in self._pairs)
+        wall_s, base_s = (statistics.median(base[clock] for _, base in self._pairs) for clock in (0, 1))
         return {
             **clocks,
             "chunks": len(self._pairs),
             "us": round(cpu_s / per_chunk * 1e6, 3),
             "baseline_us": round(base_s / per_chunk * 1e6, 3),
+            "baseline_wall_us": round(wall_s / per_chunk * 1e6, 3),
         }
 
 

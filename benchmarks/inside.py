@@ -187,7 +187,7 @@ def main() -> None:
                 low, high = ((quartile - 1) * 100 for quartile in found["wall"]["quartiles"])
                 middle = (found["wall"]["ratio"] - 1) * 100
                 row[f"{title}, % of a step"] = f"{middle:.1f} ({low:.1f} to {high:.1f})"
-                row[f"{title}, ms"] = f"{found['baseline_us'] / 1000 * middle / 100:.1f}"
+                row[f"{title}, ms"] = f"{found['baseline_wall_us'] / 1000 * middle / 100:.1f}"
             row[f"goal for {title}"] = goals.get(title, "")
         print(row, flush=True)
         rows.append(row)
