@@ -66,7 +66,7 @@ def add_all(total: Any, arrays: list[Any], weights: list[float]) -> Any:
     for at in range(0, len(arrays), _MANY):
         part = arrays[at : at + _MANY]
         missing = _MANY - len(part)
-        numbers = numpy.array(weights[at : at + _MANY] + [0.0] * missing, numpy.float32)
+        numbers = numpy.array(weights[at : at + _MANY] + [0.0] * missing, jax.numpy.result_type(float))
         total = _add_many(total, part + part[:1] * missing, numbers)
     return total
 
@@ -80,8 +80,9 @@ def _add_many(total: Any, arrays: list[Any], weights: Any) -> Any:
         return jax.numpy.where(weight > 0, total + array * weight, total), None
 
     values = jax.numpy.stack(arrays)
-    start = jax.numpy.asarray(total, values.dtype)
-    return jax.lax.scan(add_one, start, (values, weights.astype(values.dtype)))[0]
+    wide = jax.numpy.result_type(total, values)
+    start = jax.numpy.asarray(total, wide)
+    return jax.lax.scan(add_one, start, (values.astype(wide), weights.astype(wide)))[0]
 
 
 def device(array: Any) -> object:

@@ -6,6 +6,8 @@ method too.
 
 from __future__ import annotations
 
+from .errors import AttachError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,14 @@ class Asked:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else self._answer(instance, self._name)
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """Refuse to be called: that is what a trainer does that was given the class.
+
+        Raises:
+            AttachError: always.
+        """
+        raise AttachError("a class of callbacks was passed instead of an instance; write callbacks=[Watch()]")
 
     def __repr__(self) -> str:
         return f"<{self._name}, which only instances know>"

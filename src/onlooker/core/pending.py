@@ -54,11 +54,7 @@ class Chunk:
         self.entries: list[tuple[dict[str, Any], float]] = []
 
     def sums(self, count: int) -> Sums:
-        """Return the sums over all batches before and the first entries. Whoever asks in order pays for each once.
-
-        Raises:
-            LogError: a value was given away before it was added up.
-        """
+        """Return the sums over all batches before and the first entries. Whoever asks in order pays for each once."""
         done, sums = self._known
         if count == done:
             return sums
@@ -87,28 +83,56 @@ class Chunk:
         return {name: value for values, _ in self.entries[start:count] for name, value in values.items()}
 
 
+class _Lost:
+    """What stands for a sum of which a value was given away before it was added up: an error for whoever reads it.
+
+    Also the array library of it, for those who would fetch it or add to it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __add__(self, number: object) -> _Lost:
+        return self
+
+    def device(self, array: object) -> object:
+        """Return where it is."""
+        return None
+
+    def is_gone(self, array: object) -> bool:
+        """Say that it is there: who asks is about to read it, and hears of it then."""
+        return False
+
+    def fetch(self, arrays: object) -> list[float]:
+        """Refuse to be read.
+
+        Raises:
+            LogError: with what to do.
+        """
+        name = self._name
+        raise LogError(
+            f"{name!r} was logged as an array that was donated to a step before it was read, though the first ones "
+            f"were not; log a copy of it, for example {name}={name}.copy()"
+        )
+
+
 def _added(name: str, sums: tuple[Any, float], entries: list[tuple[DeviceValue, float]]) -> tuple[DeviceValue, float]:
     """Add values on a device to the sums of their name, in the order in which they were logged."""
     (total, weights), library = sums, entries[0][0].library
-    check_there(name, [value for value, _ in entries])
-    start = total.array if isinstance(total, DeviceValue) else total
-    array = library.add_all(start, [value.array for value, _ in entries], [weight for _, weight in entries])
     for _, weight in entries:
         weights += weight
+    if isinstance(total, DeviceValue) and isinstance(total.library, _Lost):
+        return total, weights
+    if _are_gone([value for value, _ in entries]):
+        lost: Any = _Lost(name)
+        return DeviceValue(lost, lost), weights
+    start = total.array if isinstance(total, DeviceValue) else total
+    array = library.add_all(start, [value.array for value, _ in entries], [weight for _, weight in entries])
     return DeviceValue(library, array), weights
 
 
-def check_there(name: str, values: list[DeviceValue]) -> None:
-    """Refuse to read what is no longer there.
-
-    Raises:
-        LogError: with what to do.
-    """
-    if any(value.library.is_gone(value.array) for value in values):
-        raise LogError(
-            f"{name!r} was logged as an array that was donated to a step before it was read, though those before it "
-            f"were not; log a copy of it, for example {name}=value.copy()"
-        )
+def _are_gone(values: list[DeviceValue]) -> bool:
+    return any(value.library.is_gone(value.array) for value in values)
 
 
 class PendingLogs(LazyLogs):
@@ -141,8 +165,8 @@ class PendingLogs(LazyLogs):
         sums, is_lazy = chunk.sums(count), isinstance(self.batch, LazyBatch)
         if is_lazy:
             for name, value in chunk.own(start, count).items():
-                if type(value) is DeviceValue:
-                    check_there(name, [value])
+                if type(value) is DeviceValue and _are_gone([value]):
+                    _Lost(name).fetch(())
         for name, value in dict.items(self):
             if value is PENDING:  # what a callback has assigned stays
                 total, weights = sums[name]

@@ -28,6 +28,9 @@ _KINDS = {
 """By package, whose callbacks are in it."""
 
 
+_ASKED_BY_KERAS = "on_batch_end"
+
+
 class Adapter:
     """What a foreign trainer is given, and runs callbacks of ours in it.
 
@@ -43,8 +46,12 @@ class Adapter:
         for name in ADAPTERS:
             if not hasattr(cls, name):
                 setattr(cls, name, Asked(name, cls._refuse))
+        if not hasattr(cls, _ASKED_BY_KERAS):
+            setattr(cls, _ASKED_BY_KERAS, Asked(_ASKED_BY_KERAS, cls._refuse))
 
     def _refuse(self, name: str) -> NoReturn:
+        if name == _ASKED_BY_KERAS:
+            raise AttachError(self.where_it_belongs())
         raise self.misplaced(ADAPTERS[name])
 
     def __call__(self, *given: Any) -> None:
@@ -62,6 +69,15 @@ class Adapter:
         return AttachError(
             f"{_adapter_for(declaration)} is for {declaration.name}, and this trainer is another: "
             f"write callbacks=[onlooker.{wanted}({names})]"
+        )
+
+    def where_it_belongs(self) -> str:
+        """Return what to say in a trainer that needs no adapter: `Loop`, `Trainer`, `fit_sklearn` and Keras."""
+        declaration = self.follower.declaration
+        names = ", ".join(f"{type(callback).__name__}()" for callback in self.follower.callbacks)
+        return (
+            f"what {_adapter_for(declaration)} returned belongs in the callbacks=[...] of {declaration.name} itself; "
+            f"here no adapter is needed: write callbacks=[{names}]"
         )
 
     def check_alone(self, callbacks: Iterable[Any]) -> None:
@@ -87,6 +103,10 @@ def check_given(callback: object, declaration: Declaration) -> None:
     adapter = _adapter_for(declaration)
     kind = type(callback)
     if isinstance(callback, list | tuple):
+        if adapter.endswith("fit_sklearn"):
+            raise AttachError(
+                f"{adapter} takes one list of callbacks, but a {kind.__name__} is in it: {callback!r:.60}"
+            )
         raise AttachError(f"{adapter} takes callbacks one by one, not a {kind.__name__}: {adapter}(*callbacks)")
     if isinstance(callback, Adapter):
         other = callback.follower.declaration

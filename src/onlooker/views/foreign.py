@@ -24,6 +24,9 @@ def adapt(callbacks: Any) -> Any:
 def _adapted(callback: Any) -> Any:
     if isinstance(callback, type | Callback):
         return callback
+    where_it_belongs = getattr(callback, "where_it_belongs", None)
+    if where_it_belongs is not None:  # what for_lightning and its like return
+        raise AttachError(where_it_belongs())
     for kind in type(callback).__mro__:
         root = kind.__module__.partition(".")[0]
         if kind.__name__ == "Callback" and root in ("keras", "tf_keras"):

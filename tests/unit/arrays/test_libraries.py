@@ -3,10 +3,12 @@
 import math
 import types
 
+import jax
 import jax.numpy
 import numpy as np
 import pytest
 import torch
+from tests.names import without_address
 
 from onlooker.arrays import find_library
 from onlooker.arrays import jax as jax_arrays
@@ -47,7 +49,9 @@ def test_it_is_found_by_the_values_type(library, array):
     assert not library.has_type(float)
 
 
-@pytest.mark.parametrize("value", [1.0, 1, "a", None, [1.0], object(), types.SimpleNamespace(shape=())], ids=repr)
+@pytest.mark.parametrize(
+    "value", [1.0, 1, "a", None, [1.0], object(), types.SimpleNamespace(shape=())], ids=without_address
+)
 def test_what_is_no_array(value):
     assert find_library(type(value)) is None
 
@@ -174,3 +178,11 @@ def test_a_numpy_snapshot_is_a_copy():
     snapshot = numpy_arrays.snapshot(value)
     value[0] = 5.0
     assert snapshot == 1.0
+
+
+def test_in_float64_jax_adds_many_with_weights_in_float64():
+    with jax.enable_x64(True):
+        arrays, weights = [jax.numpy.float64(1 / (number + 3)) for number in range(40)], [0.1, 2**24 + 1] * 20
+        found = float(jax_arrays.add_all(0.0, arrays, weights))
+        expected = sum(float(array) * weight for array, weight in zip(arrays, weights, strict=True))
+    assert found == pytest.approx(expected, rel=1e-14)

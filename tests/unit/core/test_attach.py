@@ -5,6 +5,7 @@ import inspect
 import unittest.mock
 
 import pytest
+from tests.names import without_address
 
 from onlooker.core.attach import POLICIES, check_callback, heard_hooks, listed
 from onlooker.core.callback import Callback
@@ -42,7 +43,7 @@ def test_a_class_instead_of_an_instance():
     assert "pass an instance" in refusal(int)
 
 
-@pytest.mark.parametrize("thing", [None, 3, "Watch", lambda epoch, logs: None, object()], ids=repr)
+@pytest.mark.parametrize("thing", [None, 3, "Watch", lambda epoch, logs: None, object()], ids=without_address)
 def test_what_is_no_callback(thing):
     message = refusal(thing)
     assert "must be an onlooker.Callback" in message
@@ -513,7 +514,9 @@ def test_a_trigger_above_a_hook_that_always_comes(hook):
     assert message.startswith(f"Watch.{hook} has the trigger every(epochs=2) above it, but {hook} always comes: ")
 
 
-@pytest.mark.parametrize("trigger", [every(batches=2), at(batches=1), after(batches=1), before(batches=1)], ids=repr)
+@pytest.mark.parametrize(
+    "trigger", [every(batches=2), at(batches=1), after(batches=1), before(batches=1)], ids=without_address
+)
 @pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end"])
 def test_a_trigger_on_batches_above_an_epoch_hook(trigger, hook):
     function = trigger(lambda self, epoch, logs=None: None)
@@ -526,7 +529,7 @@ def test_a_trigger_on_batches_above_an_epoch_hook(trigger, hook):
         assert "can never pass there" in refusal(callback)
 
 
-@pytest.mark.parametrize("trigger", [every(steps=2), at(steps=1)], ids=repr)
+@pytest.mark.parametrize("trigger", [every(steps=2), at(steps=1)], ids=without_address)
 @pytest.mark.parametrize(
     "hook",
     ["on_epoch_begin", "on_test_batch_begin", "on_test_batch_end", "on_predict_batch_begin", "on_predict_batch_end"],
@@ -536,7 +539,7 @@ def test_a_trigger_on_the_change_of_the_step_where_it_cannot_change(trigger, hoo
     assert "can never pass there" in refusal(make(**{hook: function}))
 
 
-@pytest.mark.parametrize("trigger", [after(steps=2), before(steps=1)], ids=repr)
+@pytest.mark.parametrize("trigger", [after(steps=2), before(steps=1)], ids=without_address)
 def test_a_trigger_on_the_value_of_the_step_goes_anywhere(trigger):
     for hook, scope in HOOKS.items():
         if scope.index is not None:

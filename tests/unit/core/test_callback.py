@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+from tests.names import without_address
 
 from onlooker.core.callback import Callback, host_entrances
 from onlooker.core.dispatch import Dispatcher
@@ -121,7 +122,7 @@ def test_set_model_asks_the_host_of_the_models_family(monkeypatch):
     assert entered == [(callback, model)]
 
 
-@pytest.mark.parametrize("model", [None, 3, object()], ids=repr)
+@pytest.mark.parametrize("model", [None, 3, object()], ids=without_address)
 def test_set_model_with_a_model_of_no_known_family(model):
     with pytest.raises(AttachError, match="Elsewhere pass callbacks="):
         Counter().set_model(model)

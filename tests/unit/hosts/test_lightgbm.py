@@ -449,6 +449,16 @@ def test_what_nobody_could_see_is_closed_when_the_adapter_is_used_next(monkeypat
     assert [event.run["outcome"] for event in seen.of("on_train_end")] == ["interrupted", "completed"]
 
 
+@pytest.mark.parametrize("callback", [ol.callbacks.History(), ol.Callback()], ids=["heard", "silent"])
+def test_the_adapter_can_be_pickled_after_a_training_and_used_again(callback):
+    adapter = ol.for_lightgbm(callback)
+    train(adapter)
+    again = pickle.loads(pickle.dumps(adapter))
+    train(again)
+    (copied,) = again.follower.callbacks
+    assert (copied.run.outcome, copied.run.step) == ("completed", 3)
+
+
 def test_copies_that_are_made_in_a_hook_are_plain_boosters():
     copies = []
 

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from tests.names import without_address
 from tests.recorder import Recorder
 from torch import nn
 
@@ -317,7 +318,7 @@ def test_several_models_and_optimizers():
     recorder.check()
 
 
-@pytest.mark.parametrize("model", [None, 3, object(), types.SimpleNamespace(), {}, {"a": 1}], ids=repr)
+@pytest.mark.parametrize("model", [None, 3, object(), types.SimpleNamespace(), {}, {"a": 1}], ids=without_address)
 def test_a_model_of_no_known_kind_trains_all_the_same(model):
     loop = train(loop_with(recorder := Recorder(), model=model))
     recorder.check()
@@ -342,7 +343,7 @@ def test_what_is_no_list_of_callbacks(callbacks):
         ol.Loop(None, callbacks=callbacks)
 
 
-@pytest.mark.parametrize("callback", [ol.Callback, 3, None, "progress"], ids=repr)
+@pytest.mark.parametrize("callback", [ol.Callback, 3, None, "progress"], ids=without_address)
 def test_what_is_no_callback(callback):
     with pytest.raises(AttachError, match=r"(pass an instance|must be an onlooker.Callback)"):
         ol.Loop(None, callbacks=[callback])
@@ -552,7 +553,7 @@ def test_with_gives_the_loop_and_swallows_nothing():
 # Bad values.
 
 
-@pytest.mark.parametrize("count", [1.5, "3", True, [1]], ids=repr)
+@pytest.mark.parametrize("count", [1.5, "3", True, [1]], ids=without_address)
 def test_epochs_that_are_no_number(count):
     with loop_with() as loop, pytest.raises(TypeError, match="takes a whole number or None"):
         loop.epochs(count)
@@ -569,7 +570,7 @@ def test_epochs_from_a_library_of_numbers():
         assert list(loop.epochs(numpy.int64(2))) == [0, 1]
 
 
-@pytest.mark.parametrize("loader", [None, 3, "batches", b"batches", object()], ids=repr)
+@pytest.mark.parametrize("loader", [None, 3, "batches", b"batches", object()], ids=without_address)
 @pytest.mark.parametrize("stage", ["train", "test", "predict"])
 def test_a_loader_that_is_none_is_refused_at_once(loader, stage):
     with loop_with() as loop, pytest.raises(DataError, match=f"loop.{stage} takes something that yields batches, not"):

@@ -47,3 +47,19 @@ def test_within_one_all_are_called(adapter, tmp_path):
     with pytest.raises(OSError, match="no"):
         TRAININGS[adapter](tmp_path, [adapter(raising("on_epoch_end", 0), seen)])
     assert "val_loss" in seen.check().last("on_epoch_end").logs
+
+
+class Stops(ol.Callback):
+    def on_epoch_end(self, epoch, logs):
+        self.run.stop("enough")
+
+
+@pytest.mark.parametrize("adapter", TRAININGS, ids=lambda adapter: adapter.__name__)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
+def test_when_one_stops_the_other_hears_of_no_further_epoch(adapter, is_first, tmp_path):
+    """XGBoost asks one after another, before a round: the first had begun one that the second then stopped."""
+    seen = Recorder()
+    given = [adapter(Stops()), adapter(seen)]
+    TRAININGS[adapter](tmp_path, given if is_first else given[::-1])
+    assert seen.check().hooks.count("on_epoch_begin") == 1
+    assert seen.run.outcome == "stopped"

@@ -1,11 +1,15 @@
 """Each trainer, given a callback of ours as it is, or in the wrong way, ends with a word that says what to write."""
 
+import keras
 import lightgbm
 import lightning
+import numpy as np
 import pytest
+import torch
 import transformers
 import xgboost
 from keras import callbacks as keras_callbacks
+from sklearn.naive_bayes import GaussianNB
 from tests.recorder import Recorder
 from tests.unit.hosts.small_trainers import (
     TRAININGS,
@@ -15,6 +19,7 @@ from tests.unit.hosts.small_trainers import (
     in_transformers,
     in_xgboost,
 )
+from torch import nn
 
 import onlooker as ol
 from onlooker.core.errors import AttachError
@@ -50,6 +55,44 @@ def test_an_adapter_for_another_trainer(adapter, run, tmp_path):
     message = rf"onlooker\.{adapter.__name__} is for .* write callbacks=\[onlooker\.for_{name}\(Watch\(\)\)\]"
     with pytest.raises(Exception, match=message):
         run(tmp_path, [adapter(Watch())])
+
+
+def in_keras(callbacks):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    model.fit(np.zeros((4, 4)), np.zeros((4, 1)), verbose=0, callbacks=callbacks)
+
+
+def in_the_trainer(callbacks):
+    model = nn.Linear(1, 1)
+    trainer = ol.Trainer(model, loss=nn.MSELoss(), optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    trainer.fit([(torch.zeros(2, 1), torch.zeros(2, 1))], callbacks=callbacks)
+
+
+OURS = {
+    "Loop": lambda callbacks: ol.Loop(None, callbacks=callbacks),
+    "Trainer": in_the_trainer,
+    "fit_sklearn": lambda callbacks: ol.fit_sklearn(GaussianNB(), np.eye(2), [0, 1], epochs=1, callbacks=callbacks),
+    "Keras": in_keras,
+}
+
+
+@adapters
+@pytest.mark.parametrize("here", OURS)
+def test_an_adapter_where_none_is_needed(adapter, here):
+    message = rf"what onlooker\.{adapter.__name__} returned belongs in .* write callbacks=\[Watch\(\)\]"
+    with pytest.raises(AttachError, match=message):
+        OURS[here]([adapter(Watch())])
+
+
+def test_a_list_within_the_list_of_fit_sklearn():
+    with pytest.raises(AttachError, match=r"onlooker\.fit_sklearn takes one list of callbacks, but a list is in it"):
+        OURS["fit_sklearn"]([[Watch()]])
+
+
+def test_a_class_in_catboost(tmp_path):
+    with pytest.raises(Exception, match="a class of callbacks was passed instead of an instance"):
+        in_catboost(tmp_path, [Watch])
 
 
 @adapters

@@ -10,6 +10,7 @@ import xgboost
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
+from tests.names import without_address
 from tests.recorder import Recorder
 from xgboost.callback import (
     CallbackContainer,
@@ -372,7 +373,7 @@ def test_a_metric_that_is_nan():
 # What is passed.
 
 
-@pytest.mark.parametrize("wrong", [Watch, object(), lambda: None, EarlyStopping(rounds=1)], ids=repr)
+@pytest.mark.parametrize("wrong", [Watch, object(), lambda: None, EarlyStopping(rounds=1)], ids=without_address)
 def test_no_callback(wrong):
     with pytest.raises(AttachError):
         ol.for_xgboost(wrong)

@@ -243,8 +243,10 @@ class _Call:
         self._leave(errors)
 
     def _leave(self, errors: Collected) -> None:
-        """Leave no trace on the booster, and raise what there is to raise."""
+        """Leave no trace on the booster, let go of the call, and raise what there is to raise."""
         unwatch(self._model)
+        for host in self._hosts:
+            vars(host).pop("call", None)
         if errors.first is not None:
             raise errors.first
 

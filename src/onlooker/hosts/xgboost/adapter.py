@@ -73,7 +73,8 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
         self._given_names, self._resume = names, resume
         self._names = RoundNames(**names)
         self._call = Call(None)
-        self._is_begun = self.is_round_open = False
+        self.is_begun = self.is_round_open = False
+        self._others: list[XGBoostCallback] = []  # adapters of the same training
         self._watched: Any = None
 
     def __repr__(self) -> str:
@@ -94,7 +95,8 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
         self._call = Call(sys._getframe(1))
         self.check_alone(self._call.given)
         self._call.watch(self.failed)
-        self._is_begun = self.is_round_open = False
+        self.is_begun = self.is_round_open = False
+        self._others = [one for one in self._call.callbacks if isinstance(one, XGBoostCallback) and one is not self]
         return model
 
     def before_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
@@ -103,6 +105,9 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
         self._begin(model)
         run = follower.run
         run.native_logs = evals_log
+        for other in self._others:  # a later one would stop the round that we have begun
+            if other.is_begun and other.follower.run.is_stop_requested:
+                run.stop(other.follower.run.reason)
         if follower.is_stopping():
             return True
         if self._is_heard:
@@ -138,9 +143,9 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
 
     def _begin(self, model: Any) -> None:
         """Begin the run, if this is the first that is heard of it."""
-        if self._is_begun:
+        if self.is_begun:
             return
-        self._is_begun = True
+        self.is_begun = True
         follower, call = self.follower, self._call
         view = BoosterView(model) if isinstance(model, xgboost.Booster) else XGBoostView(model)
         rounds = 0 if call.is_new else int(model.num_boosted_rounds())
