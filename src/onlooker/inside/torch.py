@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from onlooker.core.errors import LookError
 from onlooker.core.summary import Summary
@@ -37,6 +38,9 @@ def begin(key: Any, tensor: torch.Tensor) -> Summary | Row:
     Raises:
         LookError: it is of a kind that cannot be looked at, such as one without memory.
     """
+    if is_lazy(tensor) or tensor.is_nested:
+        kind = "has no values yet: it belongs to a lazy module" if is_lazy(tensor) else "is a nested tensor"
+        raise LookError(f"{key!r} {kind}, so there is nothing to look at")
     dense, dtype = tensor.detach(), _dtype_name(tensor)
     if not _is_plain(dense):
         dense = _dense(dense)
@@ -127,7 +131,10 @@ def begin_difference(key: Any, tensor: torch.Tensor, kept: Any) -> Summary | Row
     if tensor.shape != kept.shape or tensor.dtype == torch.bool:
         raise LookError(f"{key!r} has no difference to what was kept of it")
     with torch.no_grad():
-        summary = begin(key, torch.sub(_dense(tensor), _dense(kept)))
+        if tensor.is_complex():  # the magnitude of the difference, not the difference of the magnitudes
+            summary = begin(key, torch.sub(tensor.to_dense(), kept.to_dense()))
+        else:
+            summary = begin(key, torch.sub(_dense(tensor), _dense(kept)))
     summary.dtype = _dtype_name(tensor)
     return summary
 

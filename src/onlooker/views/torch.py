@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from onlooker.core.atomic_file import AtomicFile
 from onlooker.inside import Look
@@ -53,8 +54,12 @@ class TorchView(TorchReplay):
         return super().lacks(ability)
 
     def weights(self, pattern: str | None = None) -> dict[str, Any]:
-        """Return detached tensors by name; they share memory with the parameters."""
-        return {name: p.detach() for name, p in self._parameters() if pattern is None or fnmatchcase(name, pattern)}
+        """Return detached tensors by name, on the parameters' own memory. Those without values yet are left out."""
+        return {
+            name: p.detach()
+            for name, p in self._parameters()
+            if (pattern is None or fnmatchcase(name, pattern)) and not is_lazy(p)
+        }
 
     def gradients(self, pattern: str | None = None) -> dict[str, Any]:
         """Return the gradients of those parameters that have one."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch._subclasses import FakeTensor
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
 
@@ -17,7 +18,7 @@ def is_float(tensor: object) -> bool:
     """Say whether a thing is a tensor that can hold NaN."""
     return (
         isinstance(tensor, torch.Tensor)
-        and not (tensor.is_nested or _is_empty_shell(tensor))
+        and not (tensor.is_nested or is_lazy(tensor) or _is_empty_shell(tensor))
         and (tensor.is_floating_point() or tensor.is_complex())
         and tensor.layout is torch.strided
         and tensor.element_size() > 1  # isfinite knows no float8

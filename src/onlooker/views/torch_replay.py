@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from onlooker.core.atomic_file import AtomicFile
 from onlooker.core.view import ModelView
@@ -34,7 +35,7 @@ class TorchReplay(ModelView):
 
     def snapshot(self) -> TorchSnapshot:
         """Return what keeps parameters, buffers and optimizers' states, once its `take` is called."""
-        return TorchSnapshot(self._tensors, lambda: [one for _, one in self._parameters()], self.optimizers.values())
+        return TorchSnapshot(self._tensors, self._ready_parameters, self.optimizers.values())
 
     def keep_batch(self, data: Any) -> tuple[Any, int]:
         """Return a copy of a batch, and how many bytes it takes."""
@@ -72,9 +73,13 @@ class TorchReplay(ModelView):
             torch.save(packed, beside)
 
     def _tensors(self) -> list[torch.Tensor]:
-        """Return all parameters and buffers, each once."""
+        """Return all parameters and buffers, each once, without those of lazy modules that have no values yet."""
         found: dict[int, torch.Tensor] = {}
         for module in self._modules.values():
             for one in (*module.parameters(), *module.buffers()):
-                found.setdefault(id(one), one)
+                if not is_lazy(one):
+                    found.setdefault(id(one), one)
         return list(found.values())
+
+    def _ready_parameters(self) -> list[torch.Tensor]:
+        return [one for _, one in self._parameters() if not is_lazy(one)]

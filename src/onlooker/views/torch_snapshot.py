@@ -90,7 +90,9 @@ class TorchSnapshot:
                         _put(group, name, value)
             parameters = self._parameters()
             gradients = self._gradients or [None] * len(parameters)
-            for parameter, gradient in zip(parameters, gradients, strict=True):
+            for parameter, gradient in zip(
+                parameters, gradients, strict=False
+            ):  # a lazy module may have got some since
                 parameter.grad = None if gradient is None else gradient.clone()
 
 

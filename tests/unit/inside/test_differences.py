@@ -156,3 +156,9 @@ def test_one_that_cannot_be_kept_does_not_stop_the_others():
     errors = look.keep_all({"text": "no tensor", "weight": torch.zeros(2)}, kept)
     assert list(errors) == ["text"]
     assert list(kept) == ["weight"]
+
+
+def test_of_complex_numbers_it_is_the_magnitude_of_the_difference():
+    for make in (torch.tensor, np.asarray):
+        found = difference(make([1j, 2.0 + 0j]), make([1.0 + 0j, 2j]))
+        assert (found.min, found.max) == (pytest.approx(2**0.5), pytest.approx(8**0.5))

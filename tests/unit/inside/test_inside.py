@@ -165,10 +165,12 @@ def test_several_at_once_keep_their_names():
         (np.array(["a"]), "holds no numbers"),
         (torch.empty(2, device="meta"), "has no memory"),
         (jax.random.key(0), "keys of a random generator"),
+        (torch.nn.LazyLinear(2).weight, "has no values yet: it belongs to a lazy module"),
+        (torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "is a nested tensor"),
         ([[1, 2], [3]], "the lists cannot be made an array of numbers"),
         (np.ma.masked_equal([1, 2, 3], 2), r"is a masked array; look at its \.compressed\(\) numbers"),
     ],
-    ids=["a word", "an object", "words", "meta", "keys", "ragged lists", "masked"],
+    ids=["a word", "an object", "words", "meta", "keys", "lazy", "nested", "ragged lists", "masked"],
 )
 def test_what_cannot_be_looked_at(thing, message):
     with pytest.raises(LookError, match=message):

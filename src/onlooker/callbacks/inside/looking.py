@@ -25,6 +25,9 @@ WHAT = ("weights", "gradients", "updates", "activations", "activation_gradients"
 NEEDS = {"gradients": "gradients", "activations": "activations", "activation_gradients": "activations"}
 """The ability that each of them needs; the others need `"weights"`."""
 
+PATIENCE = 128
+"""Batches in a row without a step, as in an accumulation, before one is told that nothing is looked at."""
+
 
 class Seen:
     """What one look has found.
@@ -87,7 +90,7 @@ class Looking:
         self._look: Look | None = None
         self._sees_steps = self._has_stepped = False
         self._error: Exception | None = None
-        self._calls = 0
+        self._calls = self._batches_in_vain = 0
 
     @property
     def is_watching(self) -> bool:
@@ -124,8 +127,15 @@ class Looking:
             raise error
         has_stepped = self._has_stepped if self._sees_steps else run.step > run.step_at_batch_begin
         if look is None or not has_stepped:
+            self._batches_in_vain += 1
+            if self._batches_in_vain == PATIENCE:
+                self._warn(
+                    "",
+                    f"no optimizer has stepped in {PATIENCE} batches, and a look waits for one that does. Is the one "
+                    f"that steps in your loop the one that was passed to it?",
+                )
             return None
-        self._look = None
+        self._look, self._batches_in_vain = None, 0
         self._add_rest(look, run)
         seen = Seen()
         for key, summary in look.fetch().items():

@@ -8,6 +8,7 @@ import torch
 from tests.unit.callbacks.find_nan.trainings import SICK, Middle, batches, find, loop, mean_square
 from torch import nn
 
+import onlooker as ol
 from onlooker.callbacks import FindNaN
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is NaN:onlooker.OnlookerWarning")
@@ -244,3 +245,18 @@ def test_infinities_of_a_constant_that_become_nan():
     assert finding.operation == "mul"
     assert "0 times infinity" in finding.why
     assert "the infinities were made by masked_fill (test_constants.py:" in finding.why
+
+
+def test_the_derivative_of_a_softmax_is_given_no_axis():
+    torch.manual_seed(0)
+    model, find_nan = nn.Linear(4, 3), FindNaN()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with ol.Loop(model, optimizer, callbacks=[find_nan]) as loop:
+        for x in loop.train([torch.randn(8, 4) for _ in range(5)]):
+            optimizer.zero_grad()
+            loss = torch.softmax(model(x) * 1e4, 1).log().mean()
+            loss.backward()
+            optimizer.step()
+            loop.log(loss=loss)
+    assert find_nan.finding.operation == "log"
+    assert "failed midway" not in str(find_nan.finding)

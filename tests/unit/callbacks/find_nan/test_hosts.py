@@ -252,6 +252,31 @@ def test_keras():
     assert "cannot run a batch once more" in str(finding)
 
 
+def test_a_healthy_training_in_keras():
+    """Losses that are not fetched yet are added up there, too."""
+    import keras
+
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    find_nan = FindNaN(steps_back=3)
+    find_nan.on_error = "raise"
+    model.fit(np.ones((64, 4)), np.ones((64, 1)), batch_size=4, epochs=2, verbose=0, callbacks=[find_nan])
+    assert find_nan.finding is None
+
+
+def test_losses_in_keras_are_looked_at_when_it_is_time():
+    import keras
+
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, history = np.ones((400, 4), "float32"), ol.callbacks.History()
+    x[80:84] = math.nan  # batch 20
+    find_nan = FindNaN(steps_back=5)
+    model.fit(x, np.ones((400, 1)), batch_size=4, verbose=0, shuffle=False, callbacks=[find_nan, history])
+    assert "'loss' was not finite in one of the last 5 batches" in str(find_nan.finding)
+    assert history.run.step < 30
+
+
 def test_to_go_on_is_refused_where_that_cannot_be():
     import keras
 
@@ -259,3 +284,19 @@ def test_to_go_on_is_refused_where_that_cannot_be():
     model.compile("sgd", "mse")
     with pytest.raises(AttachError, match="FindNaN needs 'replay'"):
         model.fit(np.ones((4, 4)), np.ones((4, 1)), verbose=0, callbacks=[FindNaN(then="restore")])
+
+
+def test_modules_that_get_their_weights_with_the_first_batch():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.LazyLinear(5), torch.nn.Linear(5, 1))
+    optimizer, find_nan = torch.optim.SGD(model.parameters(), lr=0.01), FindNaN(steps_back=4)
+    find_nan.on_error = "raise"
+    with ol.Loop(model, optimizer, callbacks=[find_nan]) as loop:
+        for number in loop.train(range(30)):
+            x = torch.full((8, 3), math.nan if number == 12 else 1.0)
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            loop.log(loss=loss)
+    assert (find_nan.finding.phase, find_nan.finding.batch) == ("forward", 12)

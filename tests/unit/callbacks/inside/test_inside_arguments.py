@@ -201,3 +201,21 @@ def test_copies_and_pickles():
         assert other.history("0.weight", "updates").norm.tolist() == inside.history("0.weight", "updates").norm.tolist()
         train("mlp", [other])
         assert len(other.history("0.weight", "updates")) == 12
+
+
+@pytest.mark.parametrize("watcher", [ol.callbacks.Inside, ol.callbacks.Doctor], ids=lambda kind: kind.__name__)
+def test_an_optimizer_that_the_loop_does_not_know(watcher):
+    """Whoever makes a new one in mid-training is told, and not left with nothing to see."""
+    model = torch.nn.Linear(2, 1)
+    known, other = (torch.optim.SGD(model.parameters(), lr=0.1) for _ in range(2))
+
+    def train():
+        with ol.Loop(model, known, callbacks=[watcher(every=ol.every(steps=1))]) as loop:
+            for x in loop.train([torch.ones(3, 2)] * 300):
+                other.zero_grad()
+                model(x).square().mean().backward()
+                other.step()
+
+    with pytest.warns(ol.OnlookerWarning, match="no optimizer has stepped in 128 batches") as warned:
+        train()
+    assert len([one for one in warned if "has stepped" in str(one.message)]) == 1
