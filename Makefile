@@ -60,9 +60,9 @@ test: static  ## Run every test, Keras' twice (torch and JAX backend)
 	exit $$status
 
 .PHONY: check
-check: static  ## The quick part: format, lint, types, import rules, unit tests
+check: static  ## The quick part: format, lint, types, import rules, unit tests but the slow ones
 	$(call say,"Unit tests")
-	@$(TEST_ENVIRONMENT) KERAS_BACKEND=torch $(BIN)/python -m pytest $(PYTEST_FLAGS) $(UNIT_TESTS)
+	@$(TEST_ENVIRONMENT) KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto -m "not slow" $(PYTEST_FLAGS) $(UNIT_TESTS)
 
 .PHONY: static
 static: $(DEV_STAMP)

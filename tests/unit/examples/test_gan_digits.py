@@ -8,6 +8,8 @@ from sklearn.svm import SVC
 import onlooker as ol
 from onlooker.examples.gan_digits import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_a_classifier_of_real_digits_reads_those_that_were_made_up(tmp_path):

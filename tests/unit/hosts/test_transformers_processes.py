@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tests.unit.hosts.two_processes import BATCH, BEGIN, END, EPOCH, TEST, check_stop, run_in_two
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 

@@ -8,6 +8,8 @@ from torch.nn import functional
 
 import onlooker as ol
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def seeded():

@@ -10,6 +10,8 @@ from torch.optim import SGD, Adam, AdamW
 
 import onlooker as ol
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def seeded():
