@@ -33,8 +33,21 @@ _LOWEST = 127 + LOWEST_EXPONENT
 _HALF = BINS // 2
 _NOT_FINITE = np.uint32(0x7F800000)
 
-_compiled = numba.njit(nogil=True, cache=True)
-_reassociated = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+
+def _njit(**options: Any) -> Any:
+    """Return what compiles a function: kept on the disk, where there is a place for that."""
+
+    def compiled(function: Any) -> Any:
+        try:
+            return numba.njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError:  # neither the package nor the user's home can be written to
+            return numba.njit(nogil=True, **options)(function)
+
+    return compiled
+
+
+_compiled = _njit()
+_reassociated = _njit(fastmath={"reassoc", "contract", "nsz"})
 # All loops begin at 0: an index that might be negative would be looked at each time, and the loop not be vectorised.
 
 

@@ -202,6 +202,18 @@ def test_without_numba_the_numbers_are_the_same():
     assert done.stdout.split("> ") == [str(summarise(np.arange(-5, 5, dtype="float32")))[:-1], "plain_pass\n"]
 
 
+def test_where_nothing_compiled_can_be_kept_on_the_disk():
+    program = (
+        "import numba.core.caching as caching\n"
+        "caching.CacheImpl._locator_classes = []\n"
+        "import numpy, onlooker.inside.numpy as of_numpy\n"
+        "from onlooker.inside import summarise\n"
+        "print(summarise(numpy.arange(-5, 5, dtype='float32')).max, of_numpy.get_pass().__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "4.0 compiled_pass\n"
+
+
 def test_it_loads_only_what_it_is_given():
     program = (
         "import sys, numpy, onlooker.inside as inside\n"
