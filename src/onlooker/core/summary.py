@@ -190,6 +190,9 @@ class Summary:
             bins=[a + b for a, b in zip(self.bins, other.bins, strict=True)],
         )
 
+    def __radd__(self, other: object) -> Summary:
+        return self if other == 0 else NotImplemented  # what `sum` begins with
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and _comparable(self) == _comparable(other)
 

@@ -224,3 +224,10 @@ def test_numbers_whose_squares_are_too_large():
     summary = summarise(np.full(3, 1e200))
     assert (summary.std, summary.norm) == (math.inf, math.inf)
     assert "norm inf" in repr(summary)
+
+
+def test_several_are_summed_up_as_numbers_are():
+    parts = [summarise(np.arange(count, dtype="float32")) for count in (1, 2, 3)]
+    assert sum(parts) == parts[0] + parts[1] + parts[2]
+    with pytest.raises(TypeError):
+        1 + parts[0]

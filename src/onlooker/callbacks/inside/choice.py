@@ -40,11 +40,17 @@ class Choice:
             )
         self.patterns = None if listed is None else tuple(listed)
         self._known: dict[str, bool] = {}
+        self._idle = list(self.patterns or ())
 
     @property
     def asked(self) -> list[str]:
         """Every name that was asked about, in order."""
         return list(self._known)
+
+    @property
+    def idle(self) -> list[str]:
+        """The patterns that no name has matched."""
+        return self._idle
 
     @property
     def has_chosen(self) -> bool:
@@ -57,7 +63,9 @@ class Choice:
             return True
         if name not in self._known:
             names = (name, *_layers_around(name))
-            self._known[name] = any(fnmatchcase(one, pattern) for pattern in self.patterns for one in names)
+            matching = [pattern for pattern in self.patterns if any(fnmatchcase(one, pattern) for one in names)]
+            self._known[name] = bool(matching)
+            self._idle = [pattern for pattern in self._idle if pattern not in matching]
         return self._known[name]
 
 

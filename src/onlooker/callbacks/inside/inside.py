@@ -160,10 +160,11 @@ class Inside(Callback):
     def _take(self, seen: Seen) -> None:
         run = self.run
         self.latest, self.latest_step = {}, run.step
+        if self._choice.idle and not self._has_warned:
+            self._has_warned = True
+            idle = ", ".join(map(repr, self._choice.idle))
+            warn(f"Inside(layers={self.layers!r}): {idle} matches no name; there are: {listed(self._choice.asked)}")
         if not self._choice.has_chosen:
-            if not self._has_warned:
-                self._has_warned = True
-                warn(f"Inside(layers={self.layers!r}) matches no name; there are: {listed(self._choice.asked)}")
             return
         for what in self.what:
             summaries = seen.summaries.get(what, {})

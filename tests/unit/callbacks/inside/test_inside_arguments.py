@@ -72,6 +72,14 @@ def test_a_pattern_that_matches_nothing():
     assert inside.latest == {}
 
 
+def test_one_of_several_patterns_that_matches_nothing():
+    inside = ol.callbacks.Inside(layers=["0", "nope.*"])
+    with pytest.warns(ol.OnlookerWarning, match=r"'nope\.\*' matches no name; there are: ") as caught:
+        train("mlp", [inside])
+    assert len([one for one in caught if issubclass(one.category, ol.OnlookerWarning)]) == 1
+    assert list(inside.latest["weights"]) == ["0.weight", "0.bias"]
+
+
 def test_names_within():
     inside = ol.callbacks.Inside(layers="blocks.1")
     train("gpt", [inside])
