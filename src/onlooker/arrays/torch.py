@@ -39,7 +39,7 @@ def add_all(total: torch.Tensor | float, arrays: list[torch.Tensor], weights: li
     """Return a total plus tensors times their weights, in this order, on the device."""
     for array, weight in zip(arrays, weights, strict=True):
         total = add(total, array, weight) if isinstance(total, torch.Tensor) else array * weight + total
-    return total  # type: ignore[return-value]
+    return total  # type: ignore[return-value]  # a tensor, as there is at least one array
 
 
 def can_stay(array: torch.Tensor) -> bool:

@@ -99,10 +99,6 @@ class _Lost:
         """Return where it is."""
         return None
 
-    def is_gone(self, array: object) -> bool:
-        """Say that it is there: who asks is about to read it, and hears of it then."""
-        return False
-
     def fetch(self, arrays: object) -> list[float]:
         """Refuse to be read.
 
@@ -176,6 +172,6 @@ class PendingLogs(LazyLogs):
         del self._chunk
         if is_lazy:
             self._notice = chunk.notice
-            self.__class__ = LazyLogs  # type: ignore[assignment]
+            self.__class__ = LazyLogs  # type: ignore[assignment]  # it turns into one: ADR 0003
         else:
-            self.__class__ = Logs  # type: ignore[assignment]
+            self.__class__ = Logs  # type: ignore[assignment]  # likewise

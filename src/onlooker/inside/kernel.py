@@ -259,7 +259,8 @@ def over_memory(  # pragma: no cover - compiled
             over.
         first: the first of the pieces that are gone over.
         last: the first that is not.
-        numbers: of shape (n, 7), float64: gets `NUMBERS`.
+        numbers: of shape (n, 7), float64: gets the smallest and the largest finite element, the sum and the sum of
+            squares of these, and how many elements are zero, NaN and infinite.
         bins: of shape (n, 64), int64: gets the bins.
     """
     room = _room()

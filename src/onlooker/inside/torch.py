@@ -45,9 +45,10 @@ def begin(key: Any, tensor: torch.Tensor) -> Summary | Row:
     if not _is_plain(dense):
         dense = _dense(dense)
     if dense.is_cpu:
-        if _is_plain(dense) and _is_one_piece(dense) and (memory := _get_memory()):
-            found = memory.go_over([dense.data_ptr()], [dense.numel()], threads=torch.get_num_threads())
-            return summary_of(found[0], tuple(dense.shape), dtype, dense.numel())
+        if _get_memory() and _is_plain(dense) and _is_one_piece(dense):
+            summary = _gone_over({key: dense})[key]
+            summary.dtype = dtype
+            return summary
         return summarise_array(dense.numpy(), dtype)
     if dense.is_meta:
         raise LookError(f"the tensor {key!r} has no memory (device 'meta'), so there is nothing to look at")
@@ -61,19 +62,9 @@ def begin_all(tensors: Mapping[Any, torch.Tensor]) -> dict[Any, Summary | Row | 
     Returns:
         For each what `begin` returns, or the error that it raises.
     """
-    memory = _get_memory()
-    together = {key: one for key, one in tensors.items() if memory and _is_plain(one) and _is_one_piece(one)}
-    found: dict[Any, Summary | Row | Exception] = {}
-    for key, tensor in tensors.items():
-        if key not in together:
-            found[key] = tried(begin, key, tensor)
-    if memory and together:
-        lengths = [tensor.numel() for tensor in together.values()]
-        addresses = [tensor.data_ptr() for tensor in together.values()]
-        rows = memory.go_over(addresses, lengths, threads=torch.get_num_threads())
-        for (key, tensor), row, length in zip(together.items(), rows, lengths, strict=True):
-            found[key] = summary_of(row, tuple(tensor.shape), "float32", length)
-    return found
+    together = {key: one for key, one in tensors.items() if _get_memory() and _is_plain(one) and _is_one_piece(one)}
+    found = {key: tried(begin, key, one) for key, one in tensors.items() if key not in together}
+    return {**found, **_gone_over(together)}
 
 
 class Kept:
@@ -145,21 +136,26 @@ def begin_difference_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any,
     Returns:
         For each what `begin_difference` returns, or the error that it raises.
     """
-    memory = _get_memory()
-    found: dict[Any, Any] = {}
-    together: dict[Any, tuple[int, int, int]] = {}
+    together: dict[Any, torch.Tensor] = {}
     for key, tensor in tensors.items():
         old = kept[key]
-        if memory and isinstance(old, Kept) and old.is_like(tensor):
-            together[key] = tensor.data_ptr(), tensor.numel(), old.address
-        else:
-            found[key] = tried(begin_difference, key, tensor, old)
-    if memory and together:
-        addresses, lengths, old_addresses = zip(*together.values(), strict=True)
-        rows = memory.go_over(addresses, lengths, old_addresses, threads=torch.get_num_threads())
-        for key, row, length in zip(together, rows, lengths, strict=True):
-            found[key] = summary_of(row, tuple(tensors[key].shape), "float32", length)
-    return found
+        if _get_memory() and isinstance(old, Kept) and old.is_like(tensor):
+            together[key] = tensor
+    found = {key: tried(begin_difference, key, one, kept[key]) for key, one in tensors.items() if key not in together}
+    return {**found, **_gone_over(together, [kept[key].address for key in together])}
+
+
+def _gone_over(tensors: Mapping[Any, torch.Tensor], old_addresses: list[int] | None = None) -> dict[Any, Summary]:
+    """Return what plain tensors, each one piece, look like, or the differences to their copies."""
+    if not tensors:
+        return {}
+    lengths = [one.numel() for one in tensors.values()]
+    addresses = [one.data_ptr() for one in tensors.values()]
+    rows = _get_memory().go_over(addresses, lengths, old_addresses, threads=torch.get_num_threads())
+    return {
+        key: summary_of(row, tuple(one.shape), "float32", length)
+        for (key, one), row, length in zip(tensors.items(), rows, lengths, strict=True)
+    }
 
 
 def _dtype_name(tensor: torch.Tensor) -> str:

@@ -52,7 +52,7 @@ def test_compiled(backend, way):
     try:
         without, *others = ends("mlp", [FindNaN(steps_back=2)], wrap=wrap, **WAYS[way])
     except Exception as error:
-        if backend == "inductor" and "compiler" in str(error).lower():
+        if backend == "inductor" and "InvalidCxxCompiler" in str(error):  # and nothing else is passed over
             pytest.skip(f"no compiler: {error!r:.100}")
         raise
     assert all(same(without, one) for one in others)
