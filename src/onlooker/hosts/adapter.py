@@ -13,20 +13,10 @@ from onlooker.core.asked import ADAPTERS, Asked
 from onlooker.core.callback import Callback
 from onlooker.core.declaration import Declaration
 from onlooker.core.errors import AttachError
+from onlooker.views.foreign import OWNERS
 
 if TYPE_CHECKING:
     from .follower import Follower
-
-_KINDS = {
-    "lightning": "Lightning",
-    "pytorch_lightning": "Lightning",
-    "transformers": "Transformers",
-    "xgboost": "XGBoost",
-    "lightgbm": "LightGBM",
-    "keras": "Keras",
-}
-"""By package, whose callbacks are in it."""
-
 
 _ASKED_BY_KERAS = "on_batch_end"
 
@@ -43,11 +33,9 @@ class Adapter:
     def __init_subclass__(cls, **given: Any) -> None:
         """Give an answer to what other trainers ask their own callbacks for."""
         super().__init_subclass__(**given)
-        for name in ADAPTERS:
+        for name in (*ADAPTERS, _ASKED_BY_KERAS):
             if not hasattr(cls, name):
                 setattr(cls, name, Asked(name, cls._refuse))
-        if not hasattr(cls, _ASKED_BY_KERAS):
-            setattr(cls, _ASKED_BY_KERAS, Asked(_ASKED_BY_KERAS, cls._refuse))
 
     def _refuse(self, name: str) -> NoReturn:
         if name == _ASKED_BY_KERAS:
@@ -58,6 +46,11 @@ class Adapter:
         """Say what is wrong: of all trainers LightGBM calls its callbacks."""
         raise self.misplaced("for_lightgbm")
 
+    @property
+    def _as_written(self) -> str:
+        """The callbacks as one writes them."""
+        return ", ".join(f"{type(callback).__name__}()" for callback in self.follower.callbacks)
+
     def misplaced(self, wanted: str) -> AttachError:
         """Return the error to raise in a trainer of another kind.
 
@@ -65,19 +58,17 @@ class Adapter:
             wanted: the name of the adapter for that kind.
         """
         declaration = self.follower.declaration
-        names = ", ".join(f"{type(callback).__name__}()" for callback in self.follower.callbacks)
         return AttachError(
             f"{_adapter_for(declaration)} is for {declaration.name}, and this trainer is another: "
-            f"write callbacks=[onlooker.{wanted}({names})]"
+            f"write callbacks=[onlooker.{wanted}({self._as_written})]"
         )
 
     def where_it_belongs(self) -> str:
         """Return what to say in a trainer that needs no adapter: `Loop`, `Trainer`, `fit_sklearn` and Keras."""
         declaration = self.follower.declaration
-        names = ", ".join(f"{type(callback).__name__}()" for callback in self.follower.callbacks)
         return (
             f"what {_adapter_for(declaration)} returned belongs in the callbacks=[...] of {declaration.name} itself; "
-            f"here no adapter is needed: write callbacks=[{names}]"
+            f"here no adapter is needed: write callbacks=[{self._as_written}]"
         )
 
     def check_alone(self, callbacks: Iterable[Any]) -> None:
@@ -114,7 +105,7 @@ def check_given(callback: object, declaration: Declaration) -> None:
             f"a callback must be an onlooker.Callback, but {adapter} was given what {_adapter_for(other)} returned: "
             f"that is for the callbacks=[...] of {other.name} itself. Give {adapter} the callbacks in it"
         )
-    owners = (_KINDS.get(base.__module__.partition(".")[0]) for base in kind.__mro__)
+    owners = (OWNERS.get(base.__module__.partition(".")[0]) for base in kind.__mro__)
     owner = next((owner for owner in owners if owner is not None), None)
     if owner is None or isinstance(callback, Callback):
         return

@@ -10,6 +10,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+OWNERS = {
+    "lightning": "Lightning",
+    "pytorch_lightning": "Lightning",
+    "transformers": "Transformers",
+    "xgboost": "XGBoost",
+    "lightgbm": "LightGBM",
+    "keras": "Keras",
+    "fastai": "fastai",
+    "skorch": "skorch",
+}
+"""By package, whose callbacks are in it."""
+
 
 def adapt(callbacks: Any) -> Any:
     """Return the callbacks with Keras' own wrapped so that they run on a foreign model.
@@ -33,19 +45,9 @@ def _adapted(callback: Any) -> Any:
             from .keras_callback import adapt as adapt_keras
 
             return adapt_keras(callback)
-        if kind.__name__ in ("Callback", "TrainerCallback", "TrainingCallback") and root in _OTHERS:
+        if kind.__name__ in ("Callback", "TrainerCallback", "TrainingCallback") and root in OWNERS:
             raise AttachError(
-                f"{type(callback).__name__} is a callback of {_OTHERS[root]} and can run there only; "
+                f"{type(callback).__name__} is a callback of {OWNERS[root]} and can run there only; "
                 f"derive it from onlooker.Callback to run it everywhere"
             )
     return callback
-
-
-_OTHERS = {
-    "lightning": "Lightning",
-    "pytorch_lightning": "Lightning",
-    "transformers": "Transformers",
-    "xgboost": "XGBoost",
-    "fastai": "fastai",
-    "skorch": "skorch",
-}
