@@ -1,10 +1,12 @@
 """What looking inside costs, as a share of a training step: Inside, Doctor, and what people do today.
 
-The unit is the bare step on the CPU, with all threads: a ResNet of 11 million parameters on pictures of 32 × 32, and a
-GPT of 10 million on sequences of 32, both with batches of 32 and Adam. Each candidate trains the same model on the same
-batches and looks at each step, unless it says otherwise. The peers: TensorBoard's histograms of all weights and
-gradients, and a loop over them that takes mean, deviation, minimum, maximum and norm by `.item()`. A share is what the
-step takes more, by the wall's clock: what runs in another thread beside the step costs nothing but the step's time.
+The unit is the bare step on the CPU, with all threads: a ResNet-18 of 11 million parameters, in its form for pictures
+of 32 × 32, and a GPT of 10 million on sequences of 32, both with batches of 32 and Adam. What a look costs depends on
+the parameters, and a step on the data too: the ResNet on pictures of 16 × 16 shows how the share grows where steps are
+a quarter as long. Each candidate trains the same model on the same batches and looks at each step, unless it says
+otherwise. The peers: TensorBoard's histograms of all weights and gradients, and a loop over them that takes mean,
+deviation, minimum, maximum and norm by `.item()`. A share is what the step takes more, by the wall's clock: what runs
+in another thread beside the step costs nothing but the step's time.
 """
 
 from __future__ import annotations
@@ -34,23 +36,24 @@ class Block(nn.Module):
         self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.norms = nn.ModuleList([nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)])
-        self.around = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if stride > 1 else nn.Identity()
+        around = nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+        self.around = nn.Sequential(*around) if stride > 1 else nn.Identity()
 
     def forward(self, x: Any) -> Any:
         inner = self.norms[1](self.second(torch.relu(self.norms[0](self.first(x)))))
         return torch.relu(inner + self.around(x))
 
 
-def resnet() -> tuple[Model, list[Any]]:
+def resnet(side: int = 32) -> tuple[Model, list[Any]]:
     torch.manual_seed(0)
     widths = (64, 128, 256, 512)
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 3, 2, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+    layers: list[nn.Module] = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
     inputs = 64
     for place, width in enumerate(widths):
         layers += [Block(inputs, width, 1 if place == 0 else 2), Block(width, width, 1)]
         inputs = width
     model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
-    return model, [(torch.randn(BATCH, 3, 32, 32), torch.randint(0, 10, (BATCH,))) for _ in range(4)]
+    return model, [(torch.randn(BATCH, 3, side, side), torch.randint(0, 10, (BATCH,))) for _ in range(4)]
 
 
 class GPT(nn.Module):
@@ -159,7 +162,7 @@ CANDIDATES: dict[str, tuple[Callable[[Model, Iterable[Any]], None], int, dict[st
 }
 """What runs, how many steps a chunk has, and the goals."""
 
-MODELS = {"ResNet": resnet, "GPT": gpt}
+MODELS = {"ResNet": resnet, "GPT": gpt, "ResNet on 16 × 16": lambda: resnet(16)}
 
 
 def share(make: Callable[[], tuple[Model, list[Any]]], run: Any, steps: int, chunks: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ vector be wasted. Compiled at the first use, and kept in a cache on the disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -27,6 +28,10 @@ BLOCK_OF_DIFFERENCES = 8192
 FEW = 16384
 """Elements: below that, counting in pairs gains less than it costs to take the pairs apart."""
 
+NUMBERS = 7
+"""Of each piece: the smallest and the largest finite element, the sum and the sum of squares of these, and how many
+elements are zero, NaN and infinite."""
+
 _LOWEST = 127 + LOWEST_EXPONENT
 """The exponent, as a float32 stores it, of the first bin."""
 
@@ -34,20 +39,20 @@ _HALF = BINS // 2
 _NOT_FINITE = np.uint32(0x7F800000)
 
 
-def _njit(**options: Any) -> Any:
+def cached(compiler: Callable[..., Any], *given: Any, **options: Any) -> Any:
     """Return what compiles a function: kept on the disk, where there is a place for that."""
 
-    def compiled(function: Any) -> Any:
+    def compile_it(function: Any) -> Any:
         try:
-            return numba.njit(nogil=True, cache=True, **options)(function)
+            return compiler(*given, cache=True, **options)(function)
         except RuntimeError:  # neither the package nor the user's home can be written to
-            return numba.njit(nogil=True, **options)(function)
+            return compiler(*given, **options)(function)
 
-    return compiled
+    return compile_it
 
 
-_compiled = _njit()
-_reassociated = _njit(fastmath={"reassoc", "contract", "nsz"})
+compiled = cached(numba.njit, nogil=True)
+_reassociated = cached(numba.njit, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 # All loops begin at 0: an index that might be negative would be looked at each time, and the loop not be vectorised.
 
 
@@ -67,7 +72,7 @@ def _sums_and_ends(values: Any, unsigned: Any, signed: Any) -> Any:  # pragma: n
     return total, squares, lowest, highest, signed_lowest, signed_highest
 
 
-@_compiled
+@compiled
 def _count_equal(unsigned: Any, wanted: Any) -> Any:  # pragma: no cover - compiled
     found = np.uint32(0)
     for at in range(unsigned.shape[0]):
@@ -75,7 +80,7 @@ def _count_equal(unsigned: Any, wanted: Any) -> Any:  # pragma: no cover - compi
     return found
 
 
-@_compiled
+@compiled
 def _find_keys(unsigned: Any, keys: Any) -> None:  # pragma: no cover - compiled
     # The upper half of a float32 has sign and exponent, and halves are twice as many in a vector.
     for at in range(unsigned.shape[0]):
@@ -87,7 +92,7 @@ def _find_keys(unsigned: Any, keys: Any) -> None:  # pragma: no cover - compiled
         keys[at] = np.uint8(np.uint16(place | sign))
 
 
-@_compiled
+@compiled
 def _pair(keys: Any, pairs: Any) -> None:  # pragma: no cover - compiled
     for at in range(pairs.shape[0]):
         both = keys[at]
@@ -109,7 +114,7 @@ def _fetch_ahead(typing_context: Any, address: Any) -> Any:
     return types.void(types.int64), generate
 
 
-@_compiled
+@compiled
 def _count_pairs(fours: Any, tables: Any, ahead: int, old_ahead: int) -> None:  # pragma: no cover - compiled
     # Into two tables in turn, so that one count need not wait for the one before. It leaves the memory alone: where two
     # arrays are to be read, this is the time to have the next blocks fetched. Eight numbers are 32 bytes.
@@ -125,7 +130,7 @@ def _count_pairs(fours: Any, tables: Any, ahead: int, old_ahead: int) -> None:  
         tables[1, four >> np.uint64(48)] += np.uint32(1)
 
 
-@_compiled
+@compiled
 def _count(keys: Any, by_key: Any) -> None:  # pragma: no cover - compiled
     twos = keys.shape[0] // 2 * 2
     for at in range(0, twos, 2):
@@ -135,13 +140,13 @@ def _count(keys: Any, by_key: Any) -> None:  # pragma: no cover - compiled
         by_key[0, keys[at]] += np.uint32(1)
 
 
-@_compiled
+@compiled
 def _subtract(values: Any, old: Any, differences: Any) -> None:  # pragma: no cover - compiled
     for at in range(values.shape[0]):
         differences[at] = values[at] - old[at]
 
 
-@_compiled
+@compiled
 def _only_finite(values: Any, finite_values: Any) -> Any:  # pragma: no cover - compiled
     finite, nan = 0, 0
     for at in range(values.shape[0]):
@@ -154,7 +159,7 @@ def _only_finite(values: Any, finite_values: Any) -> Any:  # pragma: no cover - 
     return finite, nan, values.shape[0] - finite - nan
 
 
-@_compiled
+@compiled
 def _take_apart(tables: Any, by_key: Any) -> None:  # pragma: no cover - compiled
     # A pair's number is its first key, and its second times 64.
     for second in range(BINS):
@@ -166,7 +171,7 @@ def _take_apart(tables: Any, by_key: Any) -> None:  # pragma: no cover - compile
         by_key[1, second] += in_row
 
 
-@_compiled
+@compiled
 def _go_over(values: Any, old: Any, room: Any, numbers: Any, bins: Any) -> None:  # pragma: no cover - compiled
     block, keys, pairs, tables, by_key = room
     is_large = values.shape[0] >= FEW
@@ -225,8 +230,9 @@ def _go_over(values: Any, old: Any, room: Any, numbers: Any, bins: Any) -> None:
     bins[_HALF - 1] -= negative_zeros
 
 
-@_compiled
-def _room() -> Any:  # pragma: no cover - compiled
+@compiled
+def make_room() -> Any:  # pragma: no cover - compiled
+    """Return the memory in which a thread works."""
     return (
         np.empty(BLOCK, dtype=np.float32),
         np.empty(BLOCK, dtype=np.uint8),
@@ -237,7 +243,7 @@ def _room() -> Any:  # pragma: no cover - compiled
 
 
 @intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
+def pointer(typing_context: Any, address: Any) -> Any:
     """Make a pointer of an address, which only compiled code can follow."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -246,37 +252,30 @@ def _pointer(typing_context: Any, address: Any) -> Any:
     return types.voidptr(types.int64), generate
 
 
-@_compiled
-def over_memory(  # pragma: no cover - compiled
-    addresses: Any, lengths: Any, old_addresses: Any, first: int, last: int, numbers: Any, bins: Any
+@compiled
+def over_address(  # pragma: no cover - compiled
+    address: int, length: int, old_address: int, room: Any, numbers: Any, bins: Any
 ) -> None:
-    """Go over several pieces of float32 memory, each in one piece and not empty.
+    """Go over float32 memory that is in one piece and not empty.
 
     Args:
-        addresses: of shape (n,), int64: where each piece begins.
-        lengths: of shape (n,), int64: how many elements it has; fewer than four thousand million.
-        old_addresses: of shape (n,), int64: 0, or the address of an earlier copy: then the differences to it are gone
-            over.
-        first: the first of the pieces that are gone over.
-        last: the first that is not.
-        numbers: of shape (n, 7), float64: gets the smallest and the largest finite element, the sum and the sum of
-            squares of these, and how many elements are zero, NaN and infinite.
-        bins: of shape (n, 64), int64: gets the bins.
+        address: where it begins.
+        length: how many elements it has; fewer than four thousand million.
+        old_address: 0, or where an earlier copy begins: then the differences to it are gone over.
+        room: what `make_room` has made; its contents are lost.
+        numbers: of shape (7,), float64: gets the numbers.
+        bins: of shape (64,), int64: gets the bins.
     """
-    room = _room()
-    for which in range(first, last):
-        values = numba.carray(_pointer(addresses[which]), (lengths[which],), np.float32)
-        has_old = np.int64(old_addresses[which] != 0)
-        old = numba.carray(_pointer(old_addresses[which]), (lengths[which] * has_old,), np.float32)
-        _go_over(values, old, room, numbers[which], bins[which])
+    values = numba.carray(pointer(address), (length,), np.float32)
+    old = numba.carray(pointer(old_address), (length * np.int64(old_address != 0),), np.float32)
+    _go_over(values, old, room, numbers, bins)
 
 
-@_compiled
+@compiled
 def _over_piece(address: int, length: int, old_address: int) -> Any:  # pragma: no cover - compiled
-    addresses, lengths, old_addresses = np.array([address]), np.array([length]), np.array([old_address])
-    numbers, bins = np.empty((1, 7), dtype=np.float64), np.empty((1, BINS), dtype=np.int64)
-    over_memory(addresses, lengths, old_addresses, 0, 1, numbers, bins)
-    return numbers[0], bins[0]
+    numbers, bins = np.empty(NUMBERS, dtype=np.float64), np.empty(BINS, dtype=np.int64)
+    over_address(address, length, old_address, make_room(), numbers, bins)
+    return numbers, bins
 
 
 def compiled_pass(flat: Any, old: Any = None) -> tuple[list[float], list[int]]:

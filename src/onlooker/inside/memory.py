@@ -1,27 +1,23 @@
 """Float32 memory, many pieces of it gone over together, by as many threads as the training itself may use.
 
-Owns how the work is cut up; `threads` shares it out. The pass itself is `kernel`'s, which needs Numba; without it this
-file cannot be imported.
+Owns how the work is cut up; `torch_team` shares it out. The pass itself is `kernel`'s, which needs Numba; without it
+this file cannot be imported.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from onlooker.core.summary import BINS
-
-from .kernel import over_memory
-from .threads import share
+from .torch_team import work
 
 ROW = 1 << 18
 """Elements: longer pieces are gone over in rows of this many, so that threads can share them."""
 
-JOB = 1 << 18
-"""Elements: less than that is not worth waking up a thread."""
+MUCH = 1 << 18
+"""Elements: fewer than that, altogether, are not worth other threads."""
 
 Found = list[tuple[list[float], list[int]]]
 """Of each piece its smallest and largest finite element, the sum, the sum of the squares, how many are zero, NaN and
@@ -37,12 +33,11 @@ def go_over(
         addresses: where each piece begins.
         lengths: how many elements it has: one at least.
         old_addresses: where each copy begins; None to look at the pieces themselves.
-        threads: how many may work, this one included. The numbers are the same with any.
+        threads: PyTorch's number of them, which may work, this one included. The numbers are the same with any.
     """
     rows = _Rows(addresses, lengths, old_addresses)
-    numbers, bins = np.empty((len(rows.lengths), 7)), np.empty((len(rows.lengths), BINS), dtype=np.int64)
-    given = rows.addresses, rows.lengths, rows.old_addresses
-    share(rows.jobs(threads), threads, lambda job: over_memory(*given, *job, numbers, bins))
+    is_much = sum(lengths) >= MUCH
+    numbers, bins = work(rows.addresses, rows.lengths, rows.old_addresses, threads if is_much else 1)
     if len(rows.firsts) < len(rows.lengths):
         numbers, bins = _added(numbers, rows.firsts), np.add.reduceat(bins, rows.firsts)
     return list(zip(numbers.tolist(), bins.tolist(), strict=True))
@@ -71,14 +66,6 @@ class _Rows:
             self.old_addresses = np.zeros_like(self.addresses)
         else:
             self.old_addresses = np.array(old_addresses, dtype=np.int64)[piece] + begins * 4
-
-    def jobs(self, threads: int) -> deque[tuple[int, int]]:
-        """Cut the rows into runs of about the same length: two for each thread, so that none waits long for another."""
-        ends = self.lengths.cumsum()
-        count = max(min(int(ends[-1]) // JOB, 2 * threads), 1)
-        borders = np.searchsorted(ends, ends[-1] * np.arange(1, count) // count) + 1
-        lasts = [*borders.tolist(), len(ends)]
-        return deque((first, last) for first, last in zip([0, *lasts], lasts, strict=False) if first < last)
 
 
 def _added(numbers: Any, firsts: Any) -> Any:

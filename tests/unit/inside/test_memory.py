@@ -1,14 +1,14 @@
 """Many pieces of memory gone over together: cut and shared as one likes, the numbers are those of each piece alone."""
 
 import multiprocessing
-import os
-import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from onlooker.inside import Look, memory, summarise, threads
+from onlooker.inside import Look, memory, summarise, torch_team
 from onlooker.inside.numpy import plain_pass
 
 SIZES = (1, 3, 70_000, 5, 300_000, 64, 131_072, 40_000)
@@ -17,7 +17,15 @@ SIZES = (1, 3, 70_000, 5, 300_000, 64, 131_072, 40_000)
 @pytest.fixture
 def short_rows(monkeypatch):
     monkeypatch.setattr(memory, "ROW", 65_536)
-    monkeypatch.setattr(memory, "JOB", 10_000)
+    monkeypatch.setattr(memory, "MUCH", 10_000)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def arrays(seed=0, sizes=SIZES):
@@ -68,36 +76,45 @@ def test_differences(short_rows, count):
     same(found, expected)
 
 
-def test_other_threads_do_work(short_rows):
-    some = arrays(sizes=(3_000_000,))
-    memory.go_over(addresses(some), lengths(some), threads=2)
-    assert any(thread.name.startswith("onlooker-inside") for thread in threading.enumerate())
+def names_of_threads_that_work(job):
+    """Return the threads of this process that spend time while a job is done again and again, for 0.2 seconds."""
+
+    def spent():
+        return {one.name: (one / "schedstat").read_text().split()[0] for one in Path("/proc/self/task").iterdir()}
+
+    job()
+    before = spent()
+    end = time.monotonic() + 0.2  # the system counts by ticks
+    while time.monotonic() < end:
+        job()
+    return {name for name, nanoseconds in spent().items() if nanoseconds != before.get(name)}
 
 
-def has_processors():
-    return threads._find_processor is not None and len(os.sched_getaffinity(0)) > 1
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell what threads spend")
+def test_pytorchs_own_threads_do_work(two_threads):
+    (one,) = arrays(sizes=(3_000_000,))
+    tensor = torch.zeros(3_000_000)
+    pytorchs = names_of_threads_that_work(lambda: tensor.add_(1))
+    found = names_of_threads_that_work(lambda: memory.go_over([one.ctypes.data], [one.size], threads=2))
+    assert len(found) == 2
+    assert found == pytorchs
 
 
-@pytest.mark.skipif(not has_processors(), reason="there is one processor only, or the system does not tell them apart")
-def test_helpers_keep_off_the_processor_of_the_thread_that_called_them(short_rows):
-    some = arrays(sizes=(3_000_000,))
-    threads._begin_anew()
-    for _ in range(2):  # they are told from the second time on, when they are there
-        memory.go_over(addresses(some), lengths(some), threads=2)
-    crew = threads._crew
-    assert crew._ids
-    assert all(crew._kept_off not in os.sched_getaffinity(one) for one in crew._ids)
-    assert crew._kept_off in os.sched_getaffinity(0), "the training's own thread may run where it likes"
+def test_little_is_not_shared(monkeypatch):
+    monkeypatch.setattr(torch_team, "_find_start", lambda: pytest.fail("other threads are asked for"))
+    some = arrays(sizes=(1000, 2000))
+    same(memory.go_over(addresses(some), lengths(some), threads=2), [plain_pass(one) for one in some])
 
 
-def test_where_no_thread_can_be_had(short_rows, monkeypatch):
-    def refuse(thread):
-        raise RuntimeError("can't start new thread")
-
-    threads._begin_anew()
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+def test_where_pytorch_has_no_team(short_rows, monkeypatch):
+    monkeypatch.setattr(torch_team, "_find_start", lambda: None)
     some = arrays()
     same(memory.go_over(addresses(some), lengths(some), threads=4), [plain_pass(one) for one in some])
+
+
+def test_without_openmp_there_is_no_team(monkeypatch):
+    monkeypatch.setattr(torch.backends.openmp, "is_available", lambda: False)
+    assert torch_team._find_start.__wrapped__() is None
 
 
 def _look_in_another_process(queue):
