@@ -197,7 +197,8 @@ class LazyLogs(Logs):
             self._batch = dict(dict.items(batch))
             batch.owner = None
         if notice is not None:
-            notice({name: number for (_, name, _), number in zip(places, numbers, strict=True)})
+            own_first = zip(reversed(places), reversed(numbers), strict=True)  # so that of one name the mean counts
+            notice({name: number for (_, name, _), number in own_first})
 
     def _fill_in(self) -> None:
         """Put the values in the place of names alone; for those that have put it off."""

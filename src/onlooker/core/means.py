@@ -28,6 +28,7 @@ class Means:
     Args:
         numbers: reads values.
         where: says where the run stands, for messages, for example `"epoch 3, batch 12"`.
+        known_nan: names whose NaN has been warned of in such stages before. They are kept up to date.
 
     Attributes:
         nan_notice: warns of NaN among the values.
@@ -45,9 +46,9 @@ class Means:
 
     __slots__ = ("_chunk", "_entries", "_names", "_numbers", "_start", "nan_notice")
 
-    def __init__(self, numbers: Numbers, where: Callable[[], str]) -> None:
+    def __init__(self, numbers: Numbers, where: Callable[[], str], known_nan: set[str] | None = None) -> None:
         self._numbers = numbers
-        self.nan_notice = NanNotice(where)
+        self.nan_notice = NanNotice(where, set() if known_nan is None else known_nan)
         self._names: dict[str, Any] = {}  # all that were logged, in the order in which they came
         self._begin_chunk({})
 
@@ -106,7 +107,8 @@ class Means:
         """Return the means so far, without a batch that has not ended."""
         sums = self._chunk.sums(self._start)
         means = {name: sums[name][0] / sums[name][1] for name in self._names if name in sums}
-        return combine((means,), notice=self.nan_notice.look_at)
+        self.nan_notice.look_at_means({name: mean for name, mean in means.items() if type(mean) is float})
+        return combine((means,), notice=self.nan_notice.look_at_means)
 
     def sums(self) -> dict[str, tuple[float, float]]:
         """Return, by name, the sum of value times weight and that of the weights, over the batches that are over.
@@ -138,25 +140,36 @@ class Means:
 
 
 class NanNotice:
-    """Warns of NaN, once for each name.
+    """Warns of NaN, once for each name, and again only after the mean of a whole epoch was finite.
 
     Args:
         where: says where the run stands, for messages, for example `"epoch 3, batch 12"`.
+        known: the names that have been warned of; it is kept up to date.
 
     Attributes:
         is_quiet: whether NaN are not worth a warning.
     """
 
-    __slots__ = ("_warned", "_where", "is_quiet")
+    __slots__ = ("_known", "_where", "is_quiet")
 
-    def __init__(self, where: Callable[[], str]) -> None:
-        self._where = where
-        self._warned: set[str] = set()
+    def __init__(self, where: Callable[[], str], known: set[str]) -> None:
+        self._where, self._known = where, known
         self.is_quiet = False
 
     def look_at(self, numbers: Mapping[str, float]) -> None:
         """Warn of those that are NaN."""
         for name, number in numbers.items():
-            if number != number and name not in self._warned and not self.is_quiet:
-                self._warned.add(name)
+            if number != number and name not in self._known and not self.is_quiet:
+                self._known.add(name)
                 warn(f"{name!r} is NaN ({self._where()}), and so is its mean over the epoch from here on")
+
+    def look_at_means(self, numbers: Mapping[str, float]) -> None:
+        """Warn of whole epochs' or tests' means that are NaN; those that are not have become finite again."""
+        for name, number in numbers.items():
+            if self.is_quiet:
+                return
+            if number == number:
+                self._known.discard(name)
+            elif name not in self._known:
+                self._known.add(name)
+                warn(f"the mean of {name!r} is NaN ({self._where()}): at least one of the values in it was")

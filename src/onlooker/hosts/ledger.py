@@ -41,6 +41,7 @@ class Ledger:
         self._listens = dispatcher.listens
         self.weight: float | None = None
         self._numbers = Numbers(find_library)
+        self._known_nan: dict[str | None, set[str]] = {}  # names warned of, by the prefix of their stage
         self.means = self._new_means()
         self._means = [self.means]  # the epoch's, then those of the stages within, innermost last
         self._prefixes: list[str] = []  # of the open tests
@@ -61,6 +62,7 @@ class Ledger:
     def begin_training(self) -> None:
         """Forget the training before."""
         self._last_epoch = Logs()
+        self._known_nan.clear()
 
     def begin_epoch(self) -> None:
         """Start new means for an epoch."""
@@ -70,7 +72,7 @@ class Ledger:
 
     def begin_stage(self, prefix: str = "") -> None:
         """Start the means of a test or predict stage; they are added up apart from those around it."""
-        self.means = self._new_means()
+        self.means = self._new_means(prefix)
         self._means.append(self.means)
         self._prefixes.append(prefix)
 
@@ -121,7 +123,8 @@ class Ledger:
                 logs["outputs"] = self._run.outputs
             return logs
         if scope == "epoch":
-            return combine((self.means.mean(), self._epoch_values, self._test_values))
+            notice = self.means.nan_notice.look_at_means
+            return combine((self.means.mean(), self._epoch_values, self._test_values), notice=notice)
         if scope == "train":
             return self._last_epoch
         return self.means.mean()
@@ -168,8 +171,8 @@ class Ledger:
         for name, value in values.items():
             self._epoch_values[name] = self._numbers.read(name, value)
 
-    def _new_means(self) -> Means:
-        return Means(self._numbers, self._run.where)
+    def _new_means(self, prefix: str | None = None) -> Means:
+        return Means(self._numbers, self._run.where, self._known_nan.setdefault(prefix, set()))
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -331,6 +331,35 @@ def test_nan_on_a_device_is_said_when_it_is_read(means, library):
         again["loss"]
 
 
+def test_nan_in_a_batch_before_that_which_is_read(means, library):
+    """That batch's own value is finite, the mean is not."""
+    log_batches(means, ({"loss": Array(math.nan)}, 1))
+    means.log({"loss": Array(1.0)}, 1)
+    with pytest.warns(OnlookerWarning, match="'loss' is NaN"):
+        means.batch_logs()["loss"]
+
+
+def test_nan_on_a_device_is_said_with_the_epochs_mean(means, library):
+    log_batches(means, ({"loss": Array(math.nan)}, 1), ({"loss": Array(1.0)}, 1))
+    with pytest.warns(OnlookerWarning) as records:
+        means.mean()["loss"]
+    assert [str(record.message) for record in records] == [
+        "the mean of 'loss' is NaN (epoch 3, batch 12): at least one of the values in it was"
+    ]
+
+
+@pytest.mark.parametrize("make", [float, Array])
+def test_nan_is_said_again_only_after_a_mean_that_was_finite(library, make):
+    epochs, known = [1.0, math.nan, math.nan, 1.0, 1.0, math.nan, math.nan], set()
+    with warnings.catch_warnings(record=True) as records:
+        warnings.simplefilter("always")
+        for epoch, number in enumerate(epochs):
+            means = Means(Numbers(library.find), lambda epoch=epoch: f"epoch {epoch}", known)
+            log_batches(means, ({"loss": make(2.0)}, 1), ({"loss": make(number)}, 1), ({"loss": make(2.0)}, 1))
+            assert math.isnan(means.mean()["loss"]) is math.isnan(number)
+    assert [str(record.message).partition("(")[2][:7] for record in records] == ["epoch 1", "epoch 5"]
+
+
 def test_infinity_is_a_number(means):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

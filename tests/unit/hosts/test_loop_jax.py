@@ -1,5 +1,6 @@
 """`Loop` in JAX: how the state of a functional loop reaches callbacks, and what is refused."""
 
+import warnings
 import weakref
 
 import jax
@@ -398,6 +399,47 @@ def test_logs_are_fetched_in_one_transfer(fetched):
     assert len(fetched) == 1
     assert kept.kept[-1]["loss"] > 0
     assert len(fetched) == 2
+
+
+def said_of_nan(reads=None, sick=((0, 0),), epochs=1):
+    """What is said in a training of which some batches' losses are NaN, when a hook reads the last logs of an epoch."""
+    kept = Kept()
+
+    def read(run):
+        if run.batch in (None, len(BATCHES) - 1):
+            kept.kept[-1]["loss"]
+
+    with warnings.catch_warnings(record=True) as records:
+        warnings.simplefilter("always")
+        with ol.Loop(make_state(), callbacks=[kept, *([] if reads is None else [At(reads, read)])]) as loop:
+            for _ in loop.epochs(epochs):
+                for x, y in loop.train(BATCHES):
+                    is_sick = (loop.run.epoch, loop.run.batch) in sick
+                    loop.state, loss, loop.gradients = step(loop.state, x, y)
+                    loop.log(loss=loss * (jnp.nan if is_sick else 1.0))
+    return [str(record.message) for record in records]
+
+
+def test_nan_is_said_where_nobody_reads_before_the_epochs_end(fetched):
+    (said,) = said_of_nan("on_epoch_end")
+    assert said == "the mean of 'loss' is NaN (epoch 0): at least one of the values in it was"
+    assert len(fetched) == 1
+
+
+def test_nan_is_said_where_a_later_batch_is_read():
+    """That batch's own loss is finite."""
+    (said,) = said_of_nan("on_train_batch_end")
+    assert said.startswith(f"'loss' is NaN (epoch 0, batch {len(BATCHES) - 1})")
+
+
+def test_nan_is_said_again_only_after_an_epoch_without():
+    said = said_of_nan("on_epoch_end", sick=[(0, 1), (1, 1), (4, 1), (5, 1)], epochs=6)
+    assert [words.partition("(")[2][:7] for words in said] == ["epoch 0", "epoch 4"]
+
+
+def test_to_say_that_something_is_nan_nothing_is_fetched(fetched):
+    assert said_of_nan() == []
+    assert fetched == []
 
 
 def test_modules_with_a_counter_are_not_waited_for(fetched):

@@ -435,12 +435,44 @@ def test_nan_makes_the_mean_nan_and_says_so(value):
     assert math.isnan(recorder.logs("on_epoch_end")[0]["loss"])
 
 
-def test_nan_is_said_once_in_an_epoch():
+def said_of_nan(epochs, is_nan, values=float):
+    """What is said in a training whose epochs and tests are NaN where `is_nan` says so."""
+    with loop_with(Recorder()) as loop, warnings.catch_warnings(record=True) as records:
+        warnings.simplefilter("always")
+        for epoch in loop.epochs(epochs):
+            for stage in (loop.train, loop.test, loop.predict):
+                for number in stage([1, 2, 3]):
+                    is_sick = number == 2 and is_nan(epoch, stage)
+                    loop.log(loss=values(math.nan if is_sick else 1.0))
+    return [str(record.message) for record in records]
+
+
+def test_nan_is_said_once_in_a_run():
+    (said,) = said_of_nan(3, lambda epoch, stage: stage.__name__ == "train")
+    assert said.startswith("'loss' is NaN (epoch 0, batch 1)")
+
+
+def test_nan_is_said_again_after_an_epoch_without():
+    said = said_of_nan(6, lambda epoch, stage: stage.__name__ == "train" and epoch not in (2, 3))
+    assert [words.partition("(")[2][:7] for words in said] == ["epoch 0", "epoch 4"]
+
+
+def test_nan_is_said_of_each_stage_by_itself():
+    said = said_of_nan(3, lambda epoch, stage: True)
+    assert [words.partition("(")[2].partition(")")[0] for words in said] == [
+        "epoch 0, batch 1",
+        "epoch 0, test, batch 1",
+        "epoch 0, predict, batch 1",
+    ]
+
+
+def test_nan_is_said_again_in_the_next_training():
     with loop_with() as loop, warnings.catch_warnings(record=True) as records:
         warnings.simplefilter("always")
-        for _ in loop.epochs(2):
-            for _ in loop.train([1, 2, 3]):
-                loop.log(loss=math.nan)
+        for _ in range(2):
+            for _ in loop.epochs(2):
+                for _ in loop.train([1, 2, 3]):
+                    loop.log(loss=math.nan)
     assert len(records) == 2
 
 
