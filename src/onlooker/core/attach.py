@@ -7,6 +7,7 @@ binds nothing and calls no hook: that is `dispatch`.
 from __future__ import annotations
 
 from .callback import Callback
+from .declaration import ABSENT
 from .errors import AttachError, TriggerError, nearest
 from .hooks import ALIASES, HOOKS, arguments, signature
 from .run import Run
@@ -17,6 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
+
+    from .declaration import Declaration
+    from .view import ModelView
 
 POLICIES = ("raise", "warn", "disable")
 FIRST_RANK = "rank 0"
@@ -115,6 +119,36 @@ def find_trigger(callback: Callback, hook: str, method: Callable[..., None]) -> 
             f"triggers gate epoch and batch hooks. Remove the trigger"
         )
     return trigger
+
+
+def check_needs(callback: Callback, host: Declaration, view: ModelView | None = None) -> None:
+    """Refuse a callback that needs what a host or a model cannot give.
+
+    A callback with a method `advice_without(absent)` is asked what would work instead; it gets the names of all
+    abilities that are not to be had.
+
+    Args:
+        callback: that is to be attached.
+        host: what the host says of itself.
+        view: the look at the model; None where there is none yet.
+
+    Raises:
+        AttachError: with the reason, and the callback's own advice.
+    """
+    name = type(callback).__name__
+    try:
+        host.check_needs(name, callback.needs)
+        if view is not None:
+            view.check_needs(name, callback.needs)
+    except AttachError as error:
+        advise = getattr(callback, "advice_without", None)
+        absent = {ability for ability, support in host.abilities.items() if support.level == ABSENT}
+        if view is not None:
+            absent.update(ability for ability in host.abilities if view.lacks(ability) is not None)
+        advice = advise(frozenset(absent)) if callable(advise) else None
+        if not isinstance(advice, str):
+            raise
+        raise AttachError(f"{error}; {advice}") from None
 
 
 def check_trigger(callback: Callback, hook: str, trigger: Trigger) -> None:

@@ -6,7 +6,7 @@ Owns the hot path. What a callback overrides is found out by `attach`, what beco
 
 from __future__ import annotations
 
-from .attach import FIRST_RANK, check_callback, check_trigger, find_trigger, heard_hooks, listed
+from .attach import FIRST_RANK, check_callback, check_needs, check_trigger, find_trigger, heard_hooks, listed
 from .errors import AttachError
 from .faults import STAGE_ENDS, Faults, graver
 from .gate import Gate
@@ -172,9 +172,7 @@ class Dispatcher:
         if id(callback) in self._attached:
             raise AttachError(f"the same instance of {name} was passed twice; pass it once, or make two instances")
         self._check_free(callback)
-        self.run.host.check_needs(name, callback.needs)
-        if self.run.host is not ALONE:
-            self.run.view.check_needs(name, callback.needs)
+        check_needs(callback, self.run.host, self.run.view if self.run.host is not ALONE else None)
         return self._gated(callback, heard_hooks(callback))
 
     def join(self, callback: Callback) -> None:

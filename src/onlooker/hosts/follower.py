@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from onlooker.core.attach import check_callback, listed
+from onlooker.core.attach import check_callback, check_needs, listed
 from onlooker.core.declaration import Declaration
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import AttachError, warn
@@ -61,9 +61,9 @@ class Follower:
         for number, callback in enumerate(self.callbacks):
             check_given(callback, declaration)
             check_callback(callback)
-            name = type(callback).__name__
-            declaration.check_needs(name, callback.needs)
+            check_needs(callback, declaration)
             if any(callback is other for other in self.callbacks[:number]):
+                name = type(callback).__name__
                 raise AttachError(f"the same instance of {name} was passed twice; pass it once, or make two instances")
         self._resumed: dict[str, Any] | None = None
         self._agreement = agreement or Agreement()

@@ -132,7 +132,11 @@ def summarise(tensor: Any) -> Summary:
         <Summary of 2×3 float64: 0 to 0, mean 0 ± 0, norm 0, 100% zero>
     """
     look = Look()
-    look.add("", tensor)
+    try:
+        look.add("", tensor)
+    except LookError as error:  # its words name the tensor, and this one has no name
+        words = str(error).removeprefix("the tensor ")
+        raise LookError(f"it {words[3:]}" if words.startswith("'' ") else str(error)) from None
     return look.fetch()[""]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from threading import Lock, local
 from typing import Any
 
 import torch
@@ -27,7 +28,16 @@ _PLACES = tuple(
 
 _listeners: list[Listener] = []
 _put: list[tuple[Any, str, _Wrapper]] = []
-_depth = 0  # one of these functions calls another, which is then the same clipping
+_lock = Lock()  # of both lists: several trainings may be under way, each in a thread of its own
+
+
+class _Thread(local):
+    """Whether this thread is clipping: one of these functions calls another, which is then the same clipping."""
+
+    is_clipping = False
+
+
+_thread = _Thread()
 
 
 class _Wrapper:
@@ -39,19 +49,18 @@ class _Wrapper:
     def make(self) -> Callable[..., Any]:
         @wraps(self.function)
         def clip(parameters: Any, *given: Any, **named: Any) -> Any:
-            global _depth
-            if _depth or not _listeners:  # somebody may have taken hold of it while it was in place
+            if _thread.is_clipping or not _listeners:  # somebody may have taken hold of it while it was in place
                 return self.function(parameters, *given, **named)
             listed = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
             if listed and not isinstance(parameters, torch.Tensor):  # a generator is used up now
                 parameters = listed
-            _depth += 1
+            _thread.is_clipping = True
             try:
                 for listener in tuple(_listeners):
                     listener(listed)
                 return self.function(parameters, *given, **named)
             finally:
-                _depth -= 1
+                _thread.is_clipping = False
 
         clip._onlooker_wrapper = self  # type: ignore[attr-defined]
         return clip
@@ -59,15 +68,17 @@ class _Wrapper:
 
 def listen(listener: Listener) -> Callable[[], None]:
     """Have a function called with the parameters whose gradients are about to be clipped; return what undoes it."""
-    if not _listeners:
-        _put_wrappers()
-    _listeners.append(listener)
+    with _lock:
+        if not _listeners:
+            _put_wrappers()
+        _listeners.append(listener)
 
     def undo() -> None:
-        if listener in _listeners:
-            _listeners.remove(listener)
-            if not _listeners:
-                _take_wrappers_away()
+        with _lock:
+            if listener in _listeners:
+                _listeners.remove(listener)
+                if not _listeners:
+                    _take_wrappers_away()
 
     return undo
 

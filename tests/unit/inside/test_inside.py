@@ -271,3 +271,20 @@ def test_an_array_that_was_donated():
     array.delete()
     with pytest.raises(LookError, match="was donated"):
         summarise(array)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            np.ma.masked_array([1.0]),
+            "it is a masked array; look at its .compressed() numbers, or at its .filled() ones",
+        ),
+        (torch.empty(2, device="meta"), "it has no memory (device 'meta'), so there is nothing to look at"),
+        ("a", "'a' is a str; expected a tensor of PyTorch, JAX or NumPy"),
+    ],
+)
+def test_what_cannot_be_summarised_by_itself_has_no_name(given, words):
+    with pytest.raises(LookError) as caught:
+        summarise(given)
+    assert str(caught.value) == words

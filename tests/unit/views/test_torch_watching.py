@@ -1,5 +1,7 @@
 """What `TorchView` tells of steps and activations: names, order, and that nothing is left."""
 
+from threading import Event, Thread
+
 import pytest
 import torch
 
@@ -82,6 +84,30 @@ def test_a_clipping_is_told_once(monkeypatch):
         assert told == [parameters] * 3
     undo()
     undo()
+
+
+def test_two_threads_that_clip_at_once():
+    models = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    seen, is_within, may_go_on = [], Event(), Event()
+
+    def listener(parameters):
+        seen.append(parameters[0])
+        if parameters[0] is models[0].weight:  # the first thread waits here, within its clipping
+            is_within.set()
+            assert may_go_on.wait(60)
+
+    for model in models:
+        model(torch.ones(1, 2)).sum().backward()
+    undo = listen(listener)
+    thread = Thread(target=lambda: torch.nn.utils.clip_grad_norm_(models[0].parameters(), 0.1))
+    thread.start()
+    assert is_within.wait(60)
+    torch.nn.utils.clip_grad_norm_(models[1].parameters(), 0.1)
+    may_go_on.set()
+    thread.join()
+    undo()
+    assert len(seen) == 2
+    assert seen[1] is models[1].weight
 
 
 def test_without_an_optimizer_there_are_no_steps():

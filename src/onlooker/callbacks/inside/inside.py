@@ -16,7 +16,7 @@ from onlooker.core.trigger import every as every_
 from .beginnings import Beginnings
 from .choice import Choice
 from .looking import NEEDS, Looking
-from .naming import checked_most, checked_one, checked_what, listed, not_seen
+from .naming import advice_without, checked_most, checked_one, checked_what, listed, not_seen
 from .sheets import all_sheets
 from .standing_out import layer_looks, ratios, worst_first
 from .timeline import TensorHistory, Timeline
@@ -181,6 +181,10 @@ class Inside(Callback):
         norms = seen.norms()
         if norms:
             run.record(Scalars(norms))
+
+    def advice_without(self, absent: frozenset[str]) -> str | None:
+        """Return what works where some abilities are absent, for the message of a host that refuses this one."""
+        return advice_without(self.what, absent)
 
     def names(self, what: str) -> list[str]:
         """Return the names of what has been seen so far, for example all weights that had a gradient.

@@ -8,11 +8,11 @@ from __future__ import annotations
 from onlooker.core.errors import nearest
 
 from .choice import layer_of
-from .looking import WHAT
+from .looking import NEEDS, WHAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
     from typing import Any
 
 MOST_LISTED = 12
@@ -48,6 +48,22 @@ def checked_one(what: str) -> str:
     if not isinstance(what, str) or what not in WHAT:
         raise ValueError(f"what={what!r} is nothing to look at; {_meant(what)}")
     return what
+
+
+def advice_without(what: Sequence[str], absent: Container[str]) -> str | None:
+    """Return what to look at where some of it cannot be had; None where nothing can be.
+
+    Args:
+        what: what was to be looked at.
+        absent: the abilities that are not to be had.
+    """
+
+    def can_be_had(one: str) -> bool:
+        return NEEDS.get(one, "weights") not in absent
+
+    works = tuple(filter(can_be_had, what)) or tuple(filter(can_be_had, WHAT))
+    missing = [one for one in what if not can_be_had(one)]
+    return f"without {' and '.join(map(repr, missing))} it works: Inside(what={works!r})" if works else None
 
 
 def checked_most(most: int | None) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from onlooker.core.attach import check_callback, heard_hooks
+from onlooker.core.attach import check_callback, check_needs, heard_hooks
 from onlooker.core.callback import Callback
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import AttachError
@@ -55,7 +55,7 @@ class Roster:
             AttachError: one needs what Keras cannot give.
         """
         for callback in self.own:
-            run.host.check_needs(type(callback).__name__, callback.needs)
+            check_needs(callback, run.host)
             callback.run, callback.params = run, run.params
             vars(callback).pop("model", None)
 

@@ -95,6 +95,10 @@ def test_keras_refuses_what_is_not_to_be_had():
     if keras.backend.backend() != "torch":
         with pytest.raises(AttachError, match="needs 'gradients'"):
             fit_keras([ol.callbacks.Inside(("gradients",))])
+        with pytest.raises(AttachError) as caught:
+            fit_keras([ol.callbacks.Inside()])
+        works = "without 'gradients' and 'activations' it works: Inside(what=('weights', 'updates'))"
+        assert str(caught.value).endswith(f"the gradients never leave it; use the torch backend; {works}")
 
 
 # JAX.
@@ -172,8 +176,13 @@ def test_flax_nnx():
 
 
 def test_jax_refuses_activations():
-    with pytest.raises(AttachError, match="activations"):
+    with pytest.raises(AttachError) as caught:
         train_jax([ol.callbacks.Inside()])
+    assert "needs 'activations', which is absent in Loop (JAX): the step is compiled" in str(caught.value)
+    assert str(caught.value).endswith(
+        "; without 'activations' it works: Inside(what=('weights', 'gradients', 'updates'))"
+    )
+    train_jax([ol.callbacks.Inside(what=("weights", "gradients", "updates"))])
 
 
 def test_scikit_learn():
@@ -197,6 +206,13 @@ def test_scikit_learn():
     )
     with pytest.raises(AttachError, match="needs 'gradients'"):
         fit(ol.callbacks.Inside())
+    with pytest.raises(AttachError, match=r"without 'gradients' it works: Inside\(what=\('weights', 'updates'\)\)$"):
+        fit(ol.callbacks.Inside("gradients"))
+
+
+def test_where_nothing_can_be_looked_at_nothing_is_advised():
+    with pytest.raises(AttachError, match=r"Onlooker does not know this kind of model$"):
+        ol.Loop(object(), callbacks=[ol.callbacks.Inside()])
 
 
 # Trainers of others on PyTorch.
