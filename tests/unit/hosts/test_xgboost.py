@@ -161,6 +161,24 @@ def test_a_run_that_nobody_listens_to_is_stopped_by_somebody_else(flag, is_first
     assert (booster.num_boosted_rounds(), set(vars(booster))) == (2, {"handle"})
 
 
+@pytest.mark.parametrize("flag", [True, False], ids=["model.stop_training", "run.stop"])
+def test_a_run_that_nobody_listens_to_is_stopped_where_no_other_callback_is(flag):
+    quiet = ol.Callback()
+
+    def objective(predicted, of):
+        if quiet.run.epoch == 1 and flag:
+            quiet.model.stop_training = True
+        elif quiet.run.epoch == 1:
+            quiet.run.stop("enough")
+        return predicted - of.get_label(), np.ones_like(predicted)
+
+    booster, _ = train(ol.for_xgboost(quiet), rounds=9, obj=objective)
+    reason, run = "model.stop_training was set to True" if flag else "enough", quiet.run
+    assert (run.epoch, run.step, run.outcome, run.reason) == (1, 2, "stopped", reason)
+    assert run.is_epoch_complete
+    assert booster.num_boosted_rounds() == 2
+
+
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_run_that_nobody_listens_to_knows_where_it_stands_all_the_time(is_first):
     quiet, found = ol.Callback(), []

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, Protocol
 
-_METHODS = ("update", "eval_train", "eval_valid")
-"""Those in which a round's work is done, and the user's objectives and metrics are called."""
+_EVALUATIONS = ("eval_train", "eval_valid")
 
-_OWN = (*_METHODS, "__getstate__")
+_OWN = ("update", *_EVALUATIONS, "__getstate__")
 """The methods that a watched booster has of its own."""
 
 _MARK = "_onlooker_watcher"
-"""Where such a method keeps who is told."""
+"""Where its `update` keeps who is told."""
 
 
 class Watcher(Protocol):
@@ -47,8 +46,9 @@ def watch(model: Any, watcher: Watcher) -> None:
     def state() -> Any:
         return {name: value for name, value in state_as_usual().items() if name not in _OWN}
 
-    for name in _METHODS:
-        setattr(model, name, _watched(getattr(model, name), watcher, is_round=name == "update"))
+    model.update = _watched_update(model.update, watcher)
+    for name in _EVALUATIONS:
+        setattr(model, name, _watched_evaluation(getattr(model, name), watcher))
     model.__getstate__ = state
 
 
@@ -64,18 +64,38 @@ def unwatch(model: Any) -> None:
             delattr(model, name)
 
 
-def _watched(method: Callable[..., Any], watcher: Watcher, *, is_round: bool) -> Callable[..., Any]:
-    def call(*given: Any, **named: Any) -> Any:
+# They take what LightGBM's own take, by the same names: to hand on whatever comes would cost twice as much.
+
+
+def _watched_update(update: Callable[..., bool], watcher: Watcher) -> Callable[..., bool]:
+    code, counts, caller = watcher.code, watcher.counts, sys._getframe
+
+    def call(train_set: Any = None, fobj: Any = None) -> bool:
         try:
-            returned = method(*given, **named)
-            if is_round and watcher.counts and sys._getframe(1).f_code is watcher.code:
-                for count in watcher.counts:
+            is_finished = update(train_set, fobj)
+            if counts and caller(1).f_code is code:
+                for count in counts:
                     count()
-            return returned
+            return is_finished
         except BaseException as error:
-            if sys._getframe(1).f_code is watcher.code:  # else a callback has called it, and may know how to go on
-                watcher.cut_off(error)
+            _tell(watcher, error)
             raise
 
     setattr(call, _MARK, watcher)
     return call
+
+
+def _watched_evaluation(evaluate: Callable[..., Any], watcher: Watcher) -> Callable[..., Any]:
+    def call(feval: Any = None) -> Any:
+        try:
+            return evaluate(feval)
+        except BaseException as error:
+            _tell(watcher, error)
+            raise
+
+    return call
+
+
+def _tell(watcher: Watcher, error: BaseException) -> None:
+    if sys._getframe(2).f_code is watcher.code:  # else a callback has called it, and may know how to go on
+        watcher.cut_off(error)

@@ -113,7 +113,6 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
         if self._is_heard:
             follower.open("epoch", run.first_epoch + epoch)
             return follower.is_stopping()
-        run.epoch, run.is_epoch_complete = run.first_epoch + epoch, False
         if follower.is_alone:  # several workers have to ask each other in each round
             self._call.count_rounds(self)
         return False
@@ -157,7 +156,7 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
         run.first_epoch = run.step = rounds
         self._is_heard = any(follower.listens(hook) for hook in _IN_ROUNDS)
         self._watched = model
-        watch_updates(model, self)
+        watch_updates(model, self, run)
         follower.open("train")
 
     def _end_round(self, evals_log: Any) -> None:

@@ -87,7 +87,8 @@ class Call:
     def count_rounds(self, host: XGBoostCallback) -> None:
         """Count the rounds of an adapter to whom nobody listens, from the one on that is about to be trained.
 
-        XGBoost calls it no longer until the training is over: to be called costs more than to count.
+        XGBoost calls it no longer until the training is over: to be called costs more than to count. Where nobody else
+        is called either, a wish to stop is heeded when a round is done, as nobody could have it before the next.
         """
         container = self._container
         if container is None:
@@ -99,40 +100,40 @@ class Call:
         )
         after_all = container.after_training
         container.callbacks = [callback for callback in container.callbacks if callback is not host]
-        calls_nobody = not container.callbacks and before is self._unwatched["before_iteration"]
+        is_alone = not container.callbacks and before is self._unwatched["before_iteration"]
 
         def before_iteration(model: Any, epoch: int, *more: Any) -> bool:
             try:
                 is_over = (run.is_stop_requested or look()) and is_stopping()  # then nobody hears of another round
-                if is_over or (not calls_nobody and (before(model, epoch, *more) or run.is_stop_requested)):
+                if is_over or before(model, epoch, *more) or run.is_stop_requested:
                     setattr(container, _IS_BROKEN_OFF, True)
                     return True
             except BaseException as error:
                 failed(error)
                 raise
-            run.epoch = run.first_epoch + epoch
-            run.is_epoch_complete = False
             return False
 
-        def after_iteration(*given: Any) -> bool:
+        def after_iteration(model: Any, epoch: int, data: Any, evaluated: Any) -> bool:
             try:
-                is_over: bool = after(*given)
+                is_over: bool = after(model, epoch, data, evaluated)
             except BaseException as error:
                 failed(error)
                 raise
             host.is_round_open = False
             run.step += 1
             run.is_epoch_complete = True
-            if is_over:
+            if is_over or (is_alone and (run.is_stop_requested or look()) and is_stopping()):
                 setattr(container, _IS_BROKEN_OFF, True)
-            return is_over
+                return True
+            return False
 
         def after_training(model: Any) -> Any:
             container.callbacks = self.callbacks
             return after_all(model)
 
-        container.before_iteration, container.after_iteration = before_iteration, after_iteration
-        container.after_training = after_training
+        if not is_alone:
+            container.before_iteration = before_iteration
+        container.after_iteration, container.after_training = after_iteration, after_training
 
     def maximized(self, results: Mapping[str, Mapping[str, Any]]) -> set[str]:
         """Return the metrics of which XGBoost was told that more is better.

@@ -8,6 +8,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Protocol
 
+from xgboost import Booster
+
+from onlooker.core.run import Run
+
 _OWN = ("update", "__getstate__")
 """The methods that a watched booster has of its own."""
 
@@ -25,8 +29,8 @@ class Watcher(Protocol):
         """Take note of an error in a round, which is then raised further."""
 
 
-def watch_updates(model: Any, watcher: Watcher) -> None:
-    """Have a watcher told of rounds that are done, and of errors in them.
+def watch_updates(model: Any, watcher: Watcher, run: Run) -> None:
+    """Have a watcher told of rounds that are done, and of errors in them, and a run moved into each round.
 
     By functions on the instance, not by a class of its own nor through `__dict__`: in CPython 3.11 either makes all of
     the booster's attributes slower from then on. Copies and pickles are plain boosters: whoever makes them asks for
@@ -35,8 +39,18 @@ def watch_updates(model: Any, watcher: Watcher) -> None:
     update_as_usual, state_as_usual = model.update, model.__getstate__
 
     def update(*given: Any, **named: Any) -> None:
+        run.epoch, run.is_epoch_complete = run.step, False
         try:
             update_as_usual(*given, **named)
+        except BaseException as error:
+            watcher.failed(error)
+            raise
+        watcher.is_round_open = True
+
+    def update_booster(dtrain: Any, iteration: int, fobj: Any = None) -> None:  # the same, in half the time
+        run.epoch, run.is_epoch_complete = run.step, False
+        try:
+            update_as_usual(dtrain, iteration, fobj)
         except BaseException as error:
             watcher.failed(error)
             raise
@@ -45,7 +59,8 @@ def watch_updates(model: Any, watcher: Watcher) -> None:
     def state() -> Any:
         return {name: value for name, value in state_as_usual().items() if name not in _OWN}
 
-    model.update, model.__getstate__ = update, state
+    is_booster = isinstance(model, Booster)  # in `cv` it is a pack of them, called in another way
+    model.update, model.__getstate__ = update_booster if is_booster else update, state
 
 
 def unwatch_updates(model: Any) -> None:
