@@ -1,4 +1,4 @@
-"""Looks whether the batch at hand came with NaN: the one origin that can be told without running anything once more.
+"""Looks whether a batch came with NaN: the one origin that can be told without running anything once more.
 
 Owns the way through tuples, lists and dicts.
 """
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from onlooker.core.run import Run
 
 
-def origin_in_batch(run: Run) -> Origin | None:
-    """Return an origin in the data of the batch at hand, or None where they are finite, or cannot be looked at."""
+def origin_in(run: Run, data: Any) -> Origin | None:
+    """Return an origin in the data of a batch, or None where they are finite, or cannot be looked at.
+
+    Args:
+        run: the training.
+        data: as the loader yielded them.
+    """
     try:
         look = run.look()
     except AbsentError:
         return None
-    for name, part in [*_parts("the inputs", run.inputs), *_parts("the targets", run.targets)]:
+    for name, part in _named(data):
         try:
             look.add(name, part)
         except LookError:
@@ -33,6 +38,22 @@ def origin_in_batch(run: Run) -> Origin | None:
     origin = Origin("data")
     origin.inputs = sick
     return origin
+
+
+def size_of(data: Any) -> int:
+    """Return how many bytes the arrays in the data of a batch take."""
+    sizes = [getattr(part, "nbytes", 0) for _, part in _named(data)]
+    return sum(size for size in sizes if isinstance(size, int))
+
+
+def _named(data: Any) -> Iterator[tuple[str, Any]]:
+    """Yield all that is in a batch, each by its place in words."""
+    if not isinstance(data, tuple | list):
+        yield from _parts("the inputs", data)
+        return
+    for number, part in enumerate(data):
+        name = ("the inputs", "the targets")[number] if number < 2 else f"part {number} of the batch"
+        yield from _parts(name, part)
 
 
 def _parts(name: str, data: Any) -> Iterator[tuple[str, Any]]:

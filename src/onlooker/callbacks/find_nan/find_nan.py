@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from onlooker.core.callback import Callback
 from onlooker.core.declaration import ABSENT
-from onlooker.core.origin import Kept
-from onlooker.core.record import Alert
 
-from .batch_look import origin_in_batch
 from .finding import Finding
-from .notice import Notice
+from .notice import LOSSES, Notice, patterns
 from .past import Past
+from .recent import Recent, first_sick
 from .search import Search
 
 TYPE_CHECKING = False
@@ -26,12 +24,11 @@ if TYPE_CHECKING:
 SKIPPED = 40
 """So many steps in a row a gradient scaler may skip, at least, until it has found its scale."""
 
-_WHY = "from the first NaN on nothing is learned, and whatever it reaches is lost"
 _CLOSED = (
     "the training was being closed: nothing could be run once more. FindNaN(steps_back=1) looks at the weights after "
     "each batch, and so before the next one fails because of them"
 )
-_ADVICE = "run the batch by hand: finding.data holds it, and the model is as it was right before it"
+_LATE = "it was noticed after the last batch: nothing could be run once more"
 
 
 class FindNaN(Callback):
@@ -40,8 +37,8 @@ class FindNaN(Callback):
     Acts in `on_train_begin`, where it begins anew, in `on_train_batch_begin`, where it keeps the batch and, from time
     to time, a snapshot of the training, in `on_train_batch_end`, where it looks at the losses and from time to time at
     weights and optimizers, and in `on_epoch_end` and `on_train_end`, where it lets go of what it keeps. Reads the
-    batch's own logged losses; those on a device are added up there and read with the next look at the weights. Writes
-    no logs.
+    batch's own logged losses; those on a device stay there and are read with the next look at the weights. Writes no
+    logs.
 
     When something is not finite it goes back to the snapshot and has the host run the kept batches once more, with your
     own code: first to find the batch in which it began, then that batch alone, watched operation by operation. No other
@@ -61,7 +58,8 @@ class FindNaN(Callback):
             goes on from right before the batch, which is skipped.
         steps_back: how many batches are kept at most before a new snapshot is made: so far it can go back.
         at_most: how often a training is restored before it is stopped after all.
-        losses: a pattern on the names of logged values that have to be finite, or a list of them.
+        losses: a pattern on the names of values logged in batches that have to be finite, or a list of them. One that
+            matches nothing in the first epoch, or in 1000 batches, is warned of.
         limit_bytes: of the batches kept. Where that is reached earlier, the new snapshot comes earlier.
 
     Attributes:
@@ -100,7 +98,7 @@ class FindNaN(Callback):
         *,
         steps_back: int = 50,
         at_most: int = 3,
-        losses: str | list[str] | tuple[str, ...] = "*loss*",
+        losses: str | list[str] | tuple[str, ...] = LOSSES,
         limit_bytes: int = 256 * 2**20,
     ) -> None:
         if then not in ("stop", "restore"):
@@ -109,7 +107,7 @@ class FindNaN(Callback):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name}={value!r}; expected a whole number of at least 1")
         self.then, self.steps_back, self.at_most, self.limit_bytes = then, steps_back, at_most, limit_bytes
-        self.losses = (losses,) if isinstance(losses, str) else tuple(losses)
+        self.losses = patterns(losses)
         if then == "restore":
             self.needs = ("replay",)
         self._forget()
@@ -118,6 +116,7 @@ class FindNaN(Callback):
         self.findings: list[Finding] = []
         self._reason = ""  # why nothing can be run once more
         self._is_over = False
+        self._notice, self._recent = Notice(self.losses), Recent(self.limit_bytes)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -125,7 +124,8 @@ class FindNaN(Callback):
         self._is_due = True
         self._is_waiting = False  # for somebody to use, or throw away, gradients that are not finite
         self._noticed = ""
-        self._notice = Notice(self.losses)
+        self._notice.let_go()
+        self._recent.clear()
         self._count = 0
 
     def __repr__(self) -> str:
@@ -133,11 +133,13 @@ class FindNaN(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a training under way."""
-        return {name: value for name, value in super().__getstate__().items() if name not in ("_past", "_notice")}
+        own = ("_past", "_notice", "_recent")
+        return {name: value for name, value in super().__getstate__().items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take back what `__getstate__` returned."""
         self.__dict__.update(state)
+        self._notice, self._recent = Notice(self.losses), Recent(self.limit_bytes)
         self._let_go()
 
     @property
@@ -148,7 +150,7 @@ class FindNaN(Callback):
     @property
     def size_bytes(self) -> int:
         """How much memory is taken at the moment."""
-        return 0 if self._past is None else self._past.size_bytes
+        return self._recent.size_bytes if self._past is None else self._past.size_bytes
 
     def save(self, path: Any) -> None:
         """Write the last finding, its batch, and the training as it stands to a file, to look at it elsewhere.
@@ -189,11 +191,11 @@ class FindNaN(Callback):
             return
         if past is None:
             past = self._past = Past(run)
-            self._noticed = self._notice.in_weights(self.run, self._count)
+            self._noticed = self._notice.in_weights(self.run)
             past.begin_anew(gradients=False)
         elif self._is_due or (past.batches[-1].epoch != run.epoch and not self._is_waiting):
             if not self._is_due:  # an epoch has ended, and nobody knew that it would
-                self._noticed = self._notice.in_weights(self.run, self._count)
+                self._noticed = self._noticed or self._notice.in_weights(self.run)
             if not self._noticed:
                 past.begin_anew(gradients=not past.batches[-1].has_stepped)
         self._is_due = False
@@ -207,27 +209,34 @@ class FindNaN(Callback):
         has_stepped = run.step > run.step_at_batch_begin
         if past is not None:
             past.batches[-1].logs, past.batches[-1].has_stepped = logs.batch, has_stepped
-        self._noticed = self._noticed or self._notice.in_losses(logs)
+        kept = self._recent.add(run) if past is None else past.batches[-1]
+        self._noticed = self._noticed or self._notice.in_losses(logs, kept)
         if not self._noticed and run.outcome == "failed":  # perhaps by what refuses to go on with NaN
-            self._noticed = self._notice.in_weights(run, self._count)
+            self._noticed = self._notice.in_weights(run)
         if not self._noticed and self._is_time(batch, has_stepped):
-            self._noticed = self._notice.in_weights(self.run, self._count)
+            self._noticed = self._notice.in_weights(self.run)
             if not self._noticed and not has_stepped:
                 self._look_at_unused_gradients()
             else:
                 self._is_waiting = False
             if not self._is_waiting:
                 self._is_due, self._count = True, 0
+                if not self._noticed:
+                    self._recent.clear()
         if self._noticed:
             self._find()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Look once more: an epoch whose length nobody knew may have ended with something not finite."""
-        if not self._is_over and not self.run.is_stop_requested and self._count:
-            self._noticed = self._notice.in_weights(self.run, self._count)
-            if self._noticed and self.run.params.get("epochs") == epoch + 1:
-                finding = Finding(None, None, self._noticed, self.run.step)
-                self._conclude(finding, ["it was noticed after the last batch: nothing could be run once more"])
+        run = self.run
+        if self._is_over or run.is_stop_requested:
+            return
+        if run.is_epoch_complete:
+            self._notice.check_names(f"epoch {epoch}")
+        if self._count:
+            self._noticed = self._notice.in_weights(run)
+            if self._noticed and (self._reason or run.params.get("epochs") == epoch + 1):
+                self._tell(self._reason or _LATE)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Let go of what is kept."""
@@ -260,15 +269,19 @@ class FindNaN(Callback):
         if not self._reason and past is not None and run.outcome is None:
             run.replay = Search(run, past, self._notice.is_watched, self._take)
             return
-        data = past.batches[-1].data if past is not None else run.data
-        kept = Kept(run.epoch or 0, run.batch or 0, run.step_at_batch_begin, data, None)
-        finding = Finding(origin_in_batch(run), kept, self._noticed, run.step)
-        self._conclude(finding, [self._reason or _CLOSED])
+        self._tell(self._reason or _CLOSED)
+
+    def _tell(self, note: str) -> None:
+        """Say what there is to say without running anything once more."""
+        batches = self._recent.batches if self._past is None else self._past.batches
+        origin, kept, notes = first_sick(self.run, batches, self._notice.sick)
+        self._conclude(Finding(origin, kept, self._noticed, self.run.step), [note, *notes])
 
     def _take(self, search: Search) -> None:
         """Take what a search has found."""
         finding = Finding(search.origin, search.kept, self._noticed, self.run.step)
         finding.is_exact = search.differing is None if search.compared else None
+        finding.is_restored = search.kept is not None
         self._conclude(finding, search.notes(), can_restore=search.kept is not None and finding.phase != "weights")
 
     def _conclude(self, finding: Finding, notes: list[str], can_restore: bool = False) -> None:
@@ -276,19 +289,8 @@ class FindNaN(Callback):
         finding.notes += notes
         self.findings.append(finding)
         self._let_go()
-        run = self.run
-        alert = Alert(
-            "not_finite",
-            str(finding),
-            where=finding.where,
-            evidence=finding.evidence(),
-            why=_WHY,
-            advice=_ADVICE if finding.data is not None else "",
-            epoch=finding.epoch,
-            step=finding.step,
-        )
-        run.record(alert)
+        self.run.record(finding.alert())
         if self.then == "restore" and can_restore and len(self.findings) <= self.at_most:
             return
         self._is_over = True
-        run.stop(f"FindNaN: {finding.headline()}")
+        self.run.stop(f"FindNaN: {finding.headline()}")

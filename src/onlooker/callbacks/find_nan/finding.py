@@ -5,6 +5,8 @@ Owns the message. Where it began is an `Origin`, which a view has found.
 
 from __future__ import annotations
 
+from onlooker.core.record import Alert
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from onlooker.core.origin import Kept, Origin
     from onlooker.core.summary import Summary
 
+_WHY = "from the first NaN on nothing is learned, and whatever it reaches is lost"
+_ADVICE = "run the batch by hand: finding.data holds it, and the model is as it was right before it"
 _PLACES = {
     "data": "in the data",
     "weights": "in the weights that the batch began with",
@@ -36,14 +40,16 @@ class Finding:
         why: what usually makes such an operation do so.
         origin: all that is known of the operation, with the ranges of its inputs and outputs; None in phase
             `"unknown"`.
-        epoch: of the batch in which it began.
-        batch: its index in the epoch.
-        step: the step of the run when that batch began.
-        data: a copy of that batch, as the loader yielded it; None where it was not kept.
+        epoch: of the batch in which it began; None where that is not known.
+        batch: its index in the epoch; likewise.
+        step: the step of the run when that batch began; likewise.
+        data: a copy of that batch, as the loader yielded it, or the batch itself where nothing is run once more; None
+            where it was not kept.
         noticed: what was noticed, and when: for example `"loss is nan"`.
         noticed_step: the step of the run at which it was noticed.
         is_exact: whether the batches before it came out bit by bit the same when they were run once more; None where
             nothing was run once more, or there was nothing to compare.
+        is_restored: whether the training was put back to right before that batch.
         notes: what else a person has to know.
     """
 
@@ -61,6 +67,7 @@ class Finding:
         self.data: Any = None if kept is None else kept.data
         self.noticed, self.noticed_step = noticed, noticed_step
         self.is_exact: bool | None = None
+        self.is_restored = False
         self.notes: list[str] = []
 
     def __repr__(self) -> str:
@@ -106,6 +113,19 @@ class Finding:
             lines.append(f"  noticed at step {self.noticed_step}: {self.noticed}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+    def alert(self) -> Alert:
+        """Return it as a record."""
+        return Alert(
+            "not_finite",
+            str(self),
+            where=self.where,
+            evidence=self.evidence(),
+            why=_WHY,
+            advice=_ADVICE if self.is_restored and self.data is not None else "",
+            epoch=self.epoch,
+            step=self.step,
+        )
 
     def evidence(self) -> dict[str, float]:
         """Return the numbers that it goes by, by name."""

@@ -44,25 +44,12 @@ class _PackedLibrary:
         return None
 
     @staticmethod
-    def add(total: Callable[[], float], array: Callable[[], float], weight: float) -> _Sum:
-        if not isinstance(total, _Sum):
-            total = _Sum([(total, 1.0)])
-        total.parts.append((array, weight))
-        return total
+    def is_gone(array: Any) -> bool:
+        return False
 
     @staticmethod
     def fetch(arrays: list[Callable[[], float]]) -> list[float]:
         return [number() for number in arrays]
-
-
-class _Sum:
-    """A sum of numbers that is not fetched yet."""
-
-    def __init__(self, parts: list[tuple[Callable[[], float], float]]) -> None:
-        self.parts = parts
-
-    def __call__(self) -> float:
-        return sum(number() * weight for number, weight in self.parts)
 
 
 _LIBRARY: Any = _PackedLibrary

@@ -1,15 +1,13 @@
-"""`FindNaN` in `Trainer`, which runs batches once more too, and in hosts that do not."""
+"""`FindNaN` in `Trainer`, which runs batches once more too, and what a loop around it sees of that."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from tests.unit.callbacks.find_nan.trainings import SICK, Middle, Net, batches, is_finite, seed, state_of
 
 import onlooker as ol
 from onlooker.callbacks import FindNaN
-from onlooker.core.errors import AttachError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is NaN:onlooker.OnlookerWarning")
 
@@ -198,92 +196,6 @@ def test_a_body_that_fails_for_another_reason_is_no_finding():
     with pytest.raises(OSError, match="no"):
         train()
     assert find_nan.finding is None
-
-
-# Hosts that do not run a batch once more: what was seen is named, and why there is no more.
-
-
-def test_lightning():
-    lightning = pytest.importorskip("lightning")
-
-    class Module(lightning.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.net = torch.nn.Linear(4, 1)
-
-        def training_step(self, batch, index):
-            loss = (self.net(batch[0]) - batch[1]).square().mean()
-            return loss * math.nan if index == 3 else loss
-
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), lr=0.01)
-
-    find_nan = FindNaN()
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
-    trainer = lightning.Trainer(
-        max_epochs=2, callbacks=[ol.for_lightning(find_nan)], enable_model_summary=False, **quiet
-    )
-    trainer.fit(Module(), torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*pairs()), batch_size=16))
-    finding = find_nan.finding
-    assert (finding.phase, finding.epoch, finding.batch) == ("unknown", 0, 3)
-    assert finding.noticed == "'loss' is nan"
-    assert "Lightning cannot run a batch once more: the step is Lightning's" in str(finding)
-    assert finding.data is not None
-    assert find_nan.run.outcome == "stopped"
-
-
-def pairs():
-    return [torch.cat(parts) for parts in zip(*batches(), strict=True)]
-
-
-def test_keras():
-    import keras
-
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1, name="only")])
-    model.compile(keras.optimizers.SGD(0.01), "mse")
-    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
-    x[40, 0] = math.nan
-    find_nan = FindNaN(steps_back=1)
-    model.fit(x, x[:, 1:2], batch_size=16, epochs=2, verbose=0, shuffle=False, callbacks=[find_nan])
-    finding = find_nan.finding
-    assert (finding.phase, finding.batch) == ("data", 2)
-    assert finding.origin.inputs["the inputs"].nan == 1
-    assert "cannot run a batch once more" in str(finding)
-
-
-def test_a_healthy_training_in_keras():
-    """Losses that are not fetched yet are added up there, too."""
-    import keras
-
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    find_nan = FindNaN(steps_back=3)
-    find_nan.on_error = "raise"
-    model.fit(np.ones((64, 4)), np.ones((64, 1)), batch_size=4, epochs=2, verbose=0, callbacks=[find_nan])
-    assert find_nan.finding is None
-
-
-def test_losses_in_keras_are_looked_at_when_it_is_time():
-    import keras
-
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    x, history = np.ones((400, 4), "float32"), ol.callbacks.History()
-    x[80:84] = math.nan  # batch 20
-    find_nan = FindNaN(steps_back=5)
-    model.fit(x, np.ones((400, 1)), batch_size=4, verbose=0, shuffle=False, callbacks=[find_nan, history])
-    assert "'loss' was not finite in one of the last 5 batches" in str(find_nan.finding)
-    assert history.run.step < 30
-
-
-def test_to_go_on_is_refused_where_that_cannot_be():
-    import keras
-
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    with pytest.raises(AttachError, match="FindNaN needs 'replay'"):
-        model.fit(np.ones((4, 4)), np.ones((4, 1)), verbose=0, callbacks=[FindNaN(then="restore")])
 
 
 def test_modules_that_get_their_weights_with_the_first_batch():
