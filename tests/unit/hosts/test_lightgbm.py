@@ -642,10 +642,13 @@ def test_resuming_from_another_round_than_the_model_s(tmp_path):
         train(ol.for_lightgbm(ol.Callback(), resume=path))
     with pytest.raises(DataError, match=r"nowhere.run.json is not there"):
         ol.for_lightgbm(ol.Callback(), resume=tmp_path / "nowhere")
-    adapter, seen = ol.for_lightgbm(ol.Callback(), resume=path), Recorder()
-    train(adapter, init_model=path, rounds=1)
-    train(adapter, ol.for_lightgbm(seen))  # and another one begins anew
-    assert seen.run.first_epoch == 0
+    callback = ol.Callback()
+    adapter = ol.for_lightgbm(callback, resume=path)
+    for _ in range(2):
+        train(adapter, init_model=path, rounds=1)
+        assert (callback.run.first_epoch, callback.run.is_resumed) == (2, True)
+    with pytest.raises(AttachError, match="saved after 2 rounds, but the training begins with 0"):
+        train(adapter)
 
 
 def test_load_goes_back(tmp_path):

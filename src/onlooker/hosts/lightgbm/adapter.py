@@ -84,8 +84,7 @@ class LightGBMHost(Adapter):
 
     def begin_training(self, env: CallbackEnv) -> None:
         """Begin the training."""
-        resumed, self._resumed = self._resumed, None
-        first = env.begin_iteration
+        resumed, first = self._resumed, env.begin_iteration
         if resumed is not None:
             if resumed["next_epoch"] != first:
                 raise AttachError(
