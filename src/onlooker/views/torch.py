@@ -61,6 +61,10 @@ class TorchView(TorchReplay):
             if (pattern is None or fnmatchcase(name, pattern)) and not is_lazy(p)
         }
 
+    def trained_weights(self) -> dict[str, Any]:
+        """Return the weights that want a gradient."""
+        return {name: p.detach() for name, p in self._parameters() if p.requires_grad and not is_lazy(p)}
+
     def gradients(self, pattern: str | None = None) -> dict[str, Any]:
         """Return the gradients of those parameters that have one."""
         return {

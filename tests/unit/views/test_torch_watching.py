@@ -25,6 +25,12 @@ def test_a_weight_that_two_models_share_is_there_once():
     assert list(view.weights()) == ["a.0.weight", "a.0.bias", "b.1.weight", "b.1.bias"]
 
 
+def test_trained_are_the_weights_that_want_a_gradient():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1), torch.nn.LazyLinear(1))
+    model[0].requires_grad_(False)
+    assert list(TorchView(torch.compile(model)).trained_weights()) == ["1.weight", "1.bias"]
+
+
 def test_before_and_after_of_each_optimizer():
     models = {"a": torch.nn.Linear(2, 1), "b": torch.nn.Linear(2, 1)}
     optimizers = {name: torch.optim.SGD(model.parameters(), lr=0.1) for name, model in models.items()}

@@ -193,6 +193,23 @@ def is_matrix(summary: Summary) -> bool:
     return summary.shape is not None and len(summary.shape) > 1
 
 
+def was_zero(weight: Summary, update: Summary | None) -> bool:
+    """Say whether a weight was all 0 before its last step, so that this step is all that it is."""
+    if update is None or not update.squares:
+        return False
+    is_same = weight.min == update.min and weight.max == update.max
+    return is_same and math.isclose(weight.squares, update.squares, rel_tol=1e-6)
+
+
+def gain(weight: Summary) -> float:
+    """Return how many times larger a signal is behind a matrix than in front of it, at the least.
+
+    That is the root of the summed squares that reach one output, which may be at either end of the shape.
+    """
+    shape = weight.shape or (1,)
+    return weight.rms * math.sqrt(weight.count / max(shape[0], shape[-1], 1))
+
+
 def _numbers(logs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
     """Return the numbers of several batches, fetched together: one transfer for each device."""
     parts: list[Any] = [getattr(one, "batch", None) or one for one in logs]

@@ -22,15 +22,9 @@ def frozen_weights(run: Run) -> frozenset[str]:
     Statistics that layers gather are among them where they count as weights, as in Keras.
     """
     try:
-        names, trained = list(run.weights()), run.view.trained_weights()
+        return frozenset(run.weights()).difference(run.view.trained_weights())
     except AbsentError:
         return frozenset()
-    if len(trained) < len(names):
-        return frozenset(name for name in names if name not in trained)
-    marks = _marks(_models(run).values())
-    if len(marks) != len(names):  # some of them are named in another way: nothing is known
-        return frozenset()
-    return frozenset(name for name, is_trained in zip(names, marks, strict=True) if not is_trained)
 
 
 def frozen_layers(layers: Iterable[str], weights: Iterable[str], frozen: frozenset[str]) -> frozenset[str]:
@@ -62,7 +56,7 @@ def frozen_layers(layers: Iterable[str], weights: Iterable[str], frozen: frozens
 
 def is_evaluating(run: Run, layer: str) -> bool:
     """Say whether a layer is in evaluation mode while the model trains, as a frozen normalization layer is."""
-    for prefix, model in _models(run).items():
+    for prefix, model in models_of(run).items():
         find = getattr(getattr(model, "_orig_mod", model), "get_submodule", None)
         name = layer.removeprefix(f"{prefix}.") if prefix else layer
         try:
@@ -74,16 +68,6 @@ def is_evaluating(run: Run, layer: str) -> bool:
     return False
 
 
-def _models(run: Run) -> dict[str, Any]:
+def models_of(run: Run) -> dict[str, Any]:
+    """Return a run's models by name; a single one under `""`."""
     return run.model if isinstance(run.model, dict) else {"": run.model}
-
-
-def _marks(models: Iterable[Any]) -> list[bool]:
-    """Return for each weight, in the model's order, whether it wants a gradient."""
-    found: dict[int, bool] = {}  # by identity: of two models that share a weight, the first has it
-    for model in models:
-        parameters = getattr(model, "named_parameters", None)
-        if callable(parameters):
-            for _, one in parameters():
-                found.setdefault(id(one), bool(getattr(one, "requires_grad", True)))
-    return list(found.values())

@@ -214,3 +214,45 @@ def test_a_loss_that_falls_slowly_to_a_floor_of_its_own():
     model = mlp()
     optimizer = SGD(model.parameters(), lr=0.05)
     assert not seen(train(model, batches(images, shares), optimizer, epochs=8, criterion=functional.cross_entropy))
+
+
+class Residual(nn.Module):
+    """Residual blocks that pass on what they get at first: the last convolution in each is 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm, self.head = (
+            nn.Conv2d(1, 16, 3, padding=1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.Linear(16, 10),
+        )
+        self.blocks = nn.ModuleList(self.block() for _ in range(2))
+
+    def block(self):
+        first, last = (nn.Conv2d(16, 16, 3, padding=1, bias=False) for _ in range(2))
+        nn.init.zeros_(last.weight)
+        return nn.Sequential(first, nn.BatchNorm2d(16), nn.ReLU(), last, nn.BatchNorm2d(16))
+
+    def forward(self, x):
+        x = self.norm(self.stem(x[:, None])).relu()
+        for block in self.blocks:
+            x = (x + block(x)).relu()
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("make", [lambda weights: SGD(weights, lr=0.1), lambda weights: Adam(weights, lr=1e-3)])
+def test_residual_blocks_that_begin_at_0_with_a_rate_that_warms_up(make):
+    """Right after the first step such a convolution is as small as the rate, and its gradient is not."""
+    model = Residual()
+    optimizer = make(model.parameters())
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1e-3, 1, 100)
+    assert not seen(train(model, batches(*digits()), optimizer, epochs=5, schedule=schedule))
+
+
+def test_a_step_that_makes_large_weights_because_they_have_to_be():
+    """Linear regression: the first step is all that the weights are, and the loss falls."""
+    x = torch.randn(2000, 12)
+    y = x @ torch.randn(12, 1) * 20
+    model = nn.Linear(12, 1)
+    optimizer = SGD(model.parameters(), lr=0.3)
+    assert not seen(train(model, batches(x, y, count=2000), optimizer, criterion=functional.mse_loss))

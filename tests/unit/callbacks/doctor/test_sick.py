@@ -140,6 +140,12 @@ def a_learning_rate_far_too_large():
     return train(model, data(), torch.optim.SGD(model.parameters(), lr=5.0, weight_decay=0.1), epochs=1)
 
 
+@sick("updates_too_large", None)
+def a_first_step_of_adam_that_throws_the_weights_away():
+    model = mlp()
+    return train(model, data(), adam(model, 1.0), epochs=1)
+
+
 @sick("updates_too_small", None)
 def a_learning_rate_far_too_small():
     model = mlp()
@@ -250,6 +256,15 @@ def a_loss_that_takes_the_logarithm_of_zero():
 def a_rate_so_large_that_all_is_nan():
     model = mlp()
     return train(model, data(), sgd(model, 1e6), epochs=1)
+
+
+@sick("not_finite", "2.running_var")
+def a_sample_so_far_off_that_a_running_variance_is_infinite():
+    images, labels = digits()
+    images = images.clone()
+    images[100] *= 1e25
+    model = cnn()
+    return train(model, batches(images, labels), adam(model), epochs=4)
 
 
 @sick("bad_initial_variance", None)

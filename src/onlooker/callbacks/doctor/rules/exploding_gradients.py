@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..examination import Examination, is_matrix, strength
+from ..examination import Examination, is_matrix, strength, was_zero
 from ..limits import COUNT, POSITIVE, TIMES, allowed
 from ..rule import Finding, Rule
 
@@ -26,7 +26,8 @@ class ExplodingGradients(Rule):
 
     A layer's gradients are compared with its weights as they are for a loss whose gradient at the model's end is of
     the order of 1. Where that is larger because the targets are (prices, for example), all gradients are, and Adam
-    does not mind: the smallest of the biases' gradients tells, at the look at which it was largest.
+    does not mind: the smallest of the biases' gradients tells, at the look at which it was largest. Weights that began
+    as zeros, as the last ones of a residual block may, have no size of their own to compare with.
 
     Args:
         growth: how many times its usual norm a model's gradient norm must be.
@@ -41,8 +42,8 @@ class ExplodingGradients(Rule):
         "and at the batch for an outlier."
     )
     source = "Pascanu, Mikolov and Bengio 2013"
-    reads = ("gradients", "weights")
-    memory = ("usual", "first", "looks", "grown", "scale")
+    reads = ("gradients", "weights", "updates")
+    memory = ("usual", "first", "looks", "grown", "scale", "from_zero")
     explained_by = ("not_finite",)
     limits = allowed(growth=TIMES, ratio=POSITIVE, patience=COUNT)
 
@@ -58,6 +59,7 @@ class ExplodingGradients(Rule):
         self.looks: dict[str, int] = {}
         self.grown: dict[str, int] = {}  # at how many looks in a row
         self.scale: dict[str, float] = {}  # of the loss's gradient
+        self.from_zero: dict[str, bool] = {}  # weights that began as zeros
 
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Compare with the past, and with the weights."""
@@ -71,10 +73,17 @@ class ExplodingGradients(Rule):
             scale = self.scale[model] = max(self.scale.get(model, 1.0), least)
             for name, gradient in gradients.items():
                 weight, own = examination.weights.get(name), strength(gradient)
-                if weight is not None and is_matrix(gradient) and own > self.ratio * scale * weight.rms > 0:
+                if weight is None or not is_matrix(gradient) or self._began_as_zeros(name, weight, examination):
+                    continue
+                if own > self.ratio * scale * weight.rms > 0:
                     seen = f"the gradients are {own / weight.rms:.0e} times as large as the weights"
                     found.append(Finding(name, seen, {"rms": own, "weight_rms": weight.rms}, own / weight.rms))
         return found
+
+    def _began_as_zeros(self, name: str, weight: Summary, examination: Examination) -> bool:
+        if was_zero(weight, examination.updates.get(name)):
+            self.from_zero[name] = True
+        return name in self.from_zero
 
     def _compare(self, model: str, gradients: dict[str, Summary], patience: int) -> Finding | None:
         """Compare a model's norm with its past."""

@@ -7,10 +7,13 @@ import math
 from ..examination import Examination
 from ..limits import COUNT, allowed
 from ..rule import Finding, Rule
+from ..running import running_statistics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from onlooker.core.summary import Summary
+
+_STATISTICS_EVERY = 10  # looks
 
 
 class NotFinite(Rule):
@@ -18,7 +21,8 @@ class NotFinite(Rule):
 
     Infinities among activations are left to their consequences: masks of attention are made of them. Gradients are
     spoken of at the second look in a row: under a gradient scaler some steps overflow, and are skipped. `FindNaN` finds
-    the operation.
+    the operation. The running statistics of batch norm are looked at at every tenth look: in training nothing depends
+    on them, so that the loss stays finite.
 
     Args:
         patience: after how many looks in a row it speaks.
@@ -32,7 +36,7 @@ class NotFinite(Rule):
     )
     source = "Micikevicius and others 2018, Mixed Precision Training; common practice"
     reads = ("activations", "gradients", "weights")
-    memory = ("bad_gradients",)
+    memory = ("bad_gradients", "looks")
     limits = allowed(patience=COUNT)
 
     def __init__(self, patience: int = 1) -> None:
@@ -42,7 +46,7 @@ class NotFinite(Rule):
 
     def begin(self) -> None:
         """Forget the last look."""
-        self.bad_gradients = 0
+        self.bad_gradients = self.looks = 0
 
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Look at all counts; name one place."""
@@ -51,6 +55,7 @@ class NotFinite(Rule):
             or _first_bad("weights", examination)
             or self._gradients(examination)
             or _loss(examination)
+            or self._statistics(examination)
         )
         return [] if place is None else [place]
 
@@ -58,6 +63,14 @@ class NotFinite(Rule):
         found = _first_bad("gradients", examination)
         self.bad_gradients = 0 if found is None else self.bad_gradients + 1
         return found if self.bad_gradients > 1 else None
+
+    def _statistics(self, examination: Examination) -> Finding | None:
+        self.looks += 1
+        if self.looks % _STATISTICS_EVERY:
+            return None
+        summaries = running_statistics(examination.run)
+        bad = [name for name, one in summaries.items() if one.nan or one.inf]
+        return _finding("running statistics", bad, summaries) if bad else None
 
 
 def _first_nan(what: str, examination: Examination) -> Finding | None:
