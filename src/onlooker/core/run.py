@@ -54,7 +54,8 @@ class Run:
         sinks: whoever keeps records.
         replay: what the host shall run once more when the batch at hand is over, where it can; a callback asks for it.
         replayed: the batch that is run once more at the moment, or None.
-        step_states: what of the host's own a step depends on, each with `state_dict` and `load_state_dict`.
+        step_states: what else a step depends on, the host's or yours, such as a gradient scaler; each with `state_dict`
+            and `load_state_dict`. It is put back where batches are run once more.
     """
 
     def __init__(

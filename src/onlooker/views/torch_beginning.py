@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import KeyPath, SequenceKey, keystr, tree_leaves_with_path
 
 from onlooker.core.origin import Origin
 
@@ -25,12 +25,12 @@ LARGE = 1e8
 def tag_data(data: Any, lineage: Lineage) -> list[Origin]:
     """Take note of what is not finite in a batch; return the origins, in order."""
     found = []
-    leaves = tree_leaves(data)
-    for number, one in enumerate(leaves):
+    leaves = tree_leaves_with_path(data)
+    for number, (path, one) in enumerate(leaves):
         tensor = _as_tensor(one)
         if not is_float(tensor) or is_finite(tensor):
             continue
-        place = f"part {number} of the batch" if len(leaves) > 1 else "the batch"
+        place = _place(path, number) if len(leaves) > 1 else "the batch"
         origin = Origin("data")
         origin.inputs = summaries({place: tensor})
         if tensor.ndim:
@@ -42,6 +42,13 @@ def tag_data(data: Any, lineage: Lineage) -> list[Origin]:
         lineage.tag(tensor, origin)
         found.append(origin)
     return found
+
+
+def _place(path: KeyPath, number: int) -> str:
+    """Say where in a batch something is: by the names in it, where it has some."""
+    if all(isinstance(key, SequenceKey) for key in path):
+        return f"part {number} of the batch"
+    return f"batch{keystr(path)}"
 
 
 def from_data(tensor: torch.Tensor, origins: Iterable[Origin]) -> Origin | None:

@@ -15,6 +15,7 @@ from onlooker.core.summary import Summary
 
 _PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "matmul", "linear", "dot", "mv", "addmv", "convolution", "einsum")
 _GROWING = ("mul", "add", "sub", "sum", "pow", "square", "mean", "cumsum", "prod", "cumprod", "addcmul", "lerp")
+_SQUARING = ("mse_loss", "norm", "linalg_vector_norm", "var", "std", "var_mean", "cdist_forward", "euclidean_dist")
 _LOGARITHMS = ("log", "log2", "log10", "log1p", "xlogy", "special_xlog1py")
 _DIVISIONS = ("div", "reciprocal", "rsqrt", "true_divide", "addcdiv", "remainder", "fmod")
 _NORMS = ("native_batch_norm", "native_layer_norm", "native_group_norm", "cudnn_batch_norm", "fused_rms_norm")
@@ -41,6 +42,7 @@ _DOMAINS = {
     "acosh": "its input has to be 1 or more",
     "nll_loss_forward": "the mean over no targets: all are ignore_index, or have the weight 0",
     "nll_loss2d_forward": "the mean over no targets: all are ignore_index, or have the weight 0",
+    "weight_norm_interface": "the norm of a row of the weight is 0, and the row is divided by it",
     "ctc_loss": "a target is longer than its input, in which repeated labels count twice; zero_infinity=True skips it",
 }
 _UNUSED = (
@@ -90,7 +92,7 @@ def why(
     inputs = list(given.values())
     has_nan = any(one.nan for one in out.values())
     if has_nan and any(one.inf for one in inputs):
-        return _of_infinities(name, derivative_of)
+        return _of_infinities(name, derivative_of, bool(inputs[0].inf))
     if derivative_of in _DERIVATIVES:
         words = _DERIVATIVES[derivative_of]
         may_be_unused = has_nan and name == "div" and inputs and inputs[0].zeros
@@ -154,13 +156,17 @@ def _of_overflow(name: str, inputs: Sequence[Summary], is_known: bool, dtype: An
         return f"the variance of what it normalises is beyond what {_named(dtype)} can hold ({_largest(dtype):.3g})"
     if name in _PRODUCTS or name in _GROWING:
         return f"the result is beyond what {_named(dtype)} can hold ({_largest(dtype):.3g})"
+    if name in _SQUARING:
+        return f"squares of such numbers are beyond what {_named(dtype)} can hold ({_largest(dtype):.3g})"
     return ""
 
 
-def _of_infinities(name: str, derivative_of: str) -> str:
+def _of_infinities(name: str, derivative_of: str, is_first: bool) -> str:
+    """Return what infinities have become; in a derivative the first input is the gradient, as a rule."""
     if name == "mul":
         if derivative_of:
-            return "0 times infinity" if derivative_of in ("mul", "div") else f"0 times infinity; {_UNUSED}"
+            is_used = is_first or derivative_of in ("mul", "div")
+            return "0 times infinity" if is_used else f"0 times infinity; {_UNUSED}"
         return "0 times infinity; a mask by multiplication does not take infinities away: use torch.where"
     return "infinities meet: infinity minus infinity, 0 times infinity, or infinity divided by infinity"
 

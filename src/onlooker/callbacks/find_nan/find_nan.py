@@ -12,7 +12,7 @@ from onlooker.core.declaration import ABSENT
 from .finding import Finding
 from .notice import LOSSES, Notice, patterns
 from .past import Past
-from .recent import Recent, first_sick
+from .recent import CLOSED, LATE, LEFT, Recent, first_sick
 from .search import Search
 
 TYPE_CHECKING = False
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 SKIPPED = 40
 """So many steps in a row a gradient scaler may skip, at least, until it has found its scale."""
-
-_CLOSED = (
-    "the training was being closed: nothing could be run once more. FindNaN(steps_back=1) looks at the weights after "
-    "each batch, and so before the next one fails because of them"
-)
-_LATE = "it was noticed after the last batch: nothing could be run once more"
 
 
 class FindNaN(Callback):
@@ -233,10 +227,13 @@ class FindNaN(Callback):
             return
         if run.is_epoch_complete:
             self._notice.check_names(f"epoch {epoch}")
-        if self._count:
-            self._noticed = self._notice.in_weights(run)
+        if run.replay is not None:
+            run.replay = None
+            self._tell(LEFT)
+        elif self._count:
+            self._noticed = self._noticed or self._notice.in_weights(run)
             if self._noticed and (self._reason or run.params.get("epochs") == epoch + 1):
-                self._tell(self._reason or _LATE)
+                self._tell(self._reason or LATE)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Let go of what is kept."""
@@ -269,7 +266,7 @@ class FindNaN(Callback):
         if not self._reason and past is not None and run.outcome is None:
             run.replay = Search(run, past, self._notice.is_watched, self._take)
             return
-        self._tell(self._reason or _CLOSED)
+        self._tell(self._reason or CLOSED)
 
     def _tell(self, note: str) -> None:
         """Say what there is to say without running anything once more."""

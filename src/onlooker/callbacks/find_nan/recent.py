@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from onlooker.core.origin import Origin
     from onlooker.core.run import Run
 
+CLOSED = (
+    "the training was being closed: nothing could be run once more. FindNaN(steps_back=1) looks at the weights after "
+    "each batch, and so before the next one fails because of them"
+)
+LATE = "it was noticed after the last batch: nothing could be run once more"
+LEFT = "the body left the loop in that batch: nothing could be run once more. FindNaN ends the training itself"
+
 
 class Recent:
     """The batches since the last look, or the last of them.

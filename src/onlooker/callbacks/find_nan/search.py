@@ -132,13 +132,16 @@ class Search:
             said.append(f"batch {self.kept.batch} was run once more, and the numbers were finite in all operations")
         if self.differing is not None:
             said.append(
-                f"run once more, batch {self.differing.batch} came out different: the loop's body may count batches "
-                f"itself (use loop.run.batch), or compute in no fixed order"
+                f"run once more, batch {self.differing.batch} came out different: the loop's body may have something "
+                f"of its own that goes on, such as a count of batches (use loop.run.batch), a gradient scaler "
+                f"(loop.run.step_states.append(scaler) has it put back too) or a random generator, or compute in no "
+                f"fixed order"
             )
         if self.other_steps:
             said.append(
                 "run once more, the optimizer stepped in other batches than the first time: let the body ask "
-                "loop.run.batch whether to step, instead of counting itself"
+                "loop.run.batch whether to step, instead of counting itself; a gradient scaler belongs in "
+                "loop.run.step_states"
             )
         return said
 

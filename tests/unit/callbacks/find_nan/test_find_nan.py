@@ -1,11 +1,15 @@
 """Real trainings made sick in each way, each named rightly: by phase and operation. Other loops are in `test_loops`."""
 
+import collections
 import math
 
 import pytest
 import torch
 from tests.unit.callbacks.find_nan.trainings import SICK, Middle, Net, batches, find, mean_square
 from torch import nn
+
+import onlooker as ol
+from onlooker.callbacks import FindNaN
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is NaN:onlooker.OnlookerWarning")
 
@@ -53,6 +57,12 @@ FORWARD = {
         lambda x: x * nn.functional.cross_entropy(x, torch.full((16,), -100)),
         "nll_loss_forward",
         "all are ignore_index",
+    ),
+    "squares": (lambda x: x * nn.functional.mse_loss(x + 1e25, x), "mse_loss", "squares of such numbers are beyond"),
+    "no norm": (
+        lambda x: torch._weight_norm(x * 0, torch.ones(16, 1), 0),
+        "weight_norm_interface",
+        "the norm of a row of the weight is 0",
     ),
     "long targets": (
         lambda x: x * nn.functional.ctc_loss(x.view(4, 4, 8), torch.ones(4, 4).long(), [4] * 4, [4] * 4),
@@ -111,6 +121,9 @@ def test_what_is_not_used_is_told_where_it_became_nan():
     assert "where() and masks do not protect" in finding.origin.became
     finding = find(spoil=lambda x: torch.sqrt(x * 0))
     assert "where()" not in finding.origin.became, "there is none"
+    finding = find(spoil=lambda x: x + torch.sqrt((x * 0).square().sum(1, keepdim=True)))
+    assert finding.origin.became.startswith("mul, in the derivative of pow")
+    assert "where()" not in finding.origin.became, "there is none"
 
 
 def test_in_the_loss_function():
@@ -144,6 +157,22 @@ def test_nan_in_the_data():
     assert (finding.origin.inputs[place].nan, finding.origin.inputs[place].inf) == (1, 1)
     assert finding.origin.numbers == {"samples": 2, "first_sample": 3}
     assert "NaN or infinities came with the data of batch 5, epoch 0" in str(finding)
+
+
+Pair = collections.namedtuple("Pair", ["image", "label"])
+NAMED = {"batch['y']['of']": lambda x, y: {"x": x, "y": {"of": y}}, "batch.label": Pair}
+
+
+@pytest.mark.parametrize("place", NAMED)
+def test_nan_in_data_with_names(place):
+    data = [NAMED[place](x, y) for x, y in batches()]
+    (data[SICK].label if place == "batch.label" else data[SICK]["y"]["of"])[3] = math.nan
+    find_nan, model = FindNaN(), nn.Linear(4, 1)
+    with ol.Loop(model, callbacks=[find_nan]) as course:
+        for one in course.train(data):
+            x, y = one if place == "batch.label" else (one["x"], one["y"]["of"])
+            course.log(loss=mean_square(model(x), y))
+    assert (find_nan.finding.phase, list(find_nan.finding.origin.inputs)) == ("data", [place])
 
 
 def test_an_exploding_learning_rate():

@@ -179,3 +179,56 @@ def test_infinities_that_somebody_wants_are_no_origin():
             best = min(torch.full((2,), math.inf).min().item(), float(x.sum()))
             course.log(loss=best * (math.nan if course.run.batch == SICK else 1.0))
     assert (find_nan.finding.phase, find_nan.finding.batch) == ("unknown", SICK)
+
+
+def train_in_half_precision(keep_scaler):
+    """A gradient scaler of the loop's own begins too large, and so skips steps before the batch that is sick."""
+    torch.manual_seed(0)
+    model, find_nan = nn.Linear(4, 1), FindNaN()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    with ol.Loop(model, optimizer, callbacks=[find_nan]) as course:
+        if keep_scaler:
+            course.run.step_states.append(scaler)
+        for x, y in course.train(batches()):
+            loss = (model(x) - y).square().mean() * (math.nan if course.run.batch == SICK else 1.0)
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            course.log(loss=loss)
+    return find_nan.finding
+
+
+def test_a_gradient_scaler_of_ones_own():
+    finding = train_in_half_precision(keep_scaler=True)
+    assert (finding.batch, finding.operation, finding.is_exact, finding.notes) == (SICK, "mul", True, [])
+    finding = train_in_half_precision(keep_scaler=False)
+    assert (finding.batch, finding.operation, finding.is_exact) == (SICK, "mul", False)
+    assert "loop.run.step_states.append(scaler)" in finding.notes[0]
+
+
+@pytest.mark.parametrize("then", ["stop", "restore"])
+def test_a_body_that_leaves_the_loop_when_the_loss_is_nan(then):
+    """An epoch comes after it. What can be told without the body is told, and nothing of it is run later."""
+    model, find_nan, seen = nn.Linear(4, 1), FindNaN(then=then), []
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    data = batches()
+    data[SICK][0][3, 2] = math.nan
+    with ol.Loop(model, optimizer, callbacks=[find_nan]) as course:
+        for _ in course.epochs(2):
+            for x, y in course.train(data):
+                seen.append((course.run.epoch, course.run.batch))
+                loss = (model(x) - y).square().mean()
+                course.log(loss=loss)
+                if not torch.isfinite(loss):
+                    break
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    finding = find_nan.finding
+    assert (finding.phase, finding.epoch, finding.batch, finding.noticed) == ("data", 0, SICK, "'loss' is nan")
+    assert finding.origin.inputs["the inputs"].nan == 1
+    assert "the body left the loop in that batch" in str(finding)
+    assert seen == [(0, batch) for batch in range(SICK + 1)]
+    assert course.run.outcome == "stopped"
