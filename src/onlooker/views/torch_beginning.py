@@ -100,7 +100,7 @@ def tag_state(
 
 
 _REASONS = {
-    "weight": "",
+    "weight": "nothing in this batch did that: look where it is initialised or loaded, or written to between batches",
     "buffer": "it is a buffer of the model: learned by nobody, so look where it is filled or loaded",
     "slot": "it belongs to the optimizer: look where its state was loaded, or at the steps before",
 }

@@ -42,6 +42,7 @@ _DOMAINS = {
     "acosh": "its input has to be 1 or more",
     "nll_loss_forward": "the mean over no targets: all are ignore_index, or have the weight 0",
     "nll_loss2d_forward": "the mean over no targets: all are ignore_index, or have the weight 0",
+    "linalg_slogdet": "the determinant is 0, and its logarithm infinite; add a small number to the diagonal",
     "weight_norm_interface": "the norm of a row of the weight is 0, and the row is divided by it",
     "ctc_loss": "a target is longer than its input, in which repeated labels count twice; zero_infinity=True skips it",
 }

@@ -43,17 +43,21 @@ class Lineage:
         """Say whether somebody wants what an origin puts out."""
         return id(origin) in self._wanted
 
-    def heir(self, sick: list[torch.Tensor], origin_of: Callable[[torch.Tensor], Origin]) -> Origin:
+    def heir(
+        self, sick: list[torch.Tensor], made: list[torch.Tensor], origin_of: Callable[[torch.Tensor], Origin]
+    ) -> Origin:
         """Return whose origin is inherited by what is made of tensors that are not finite.
 
-        NaN goes before infinities, which a mask may have put beside it, and what nobody wants before what somebody
-        does.
+        NaN goes before infinities, which a mask may have put beside it; where none comes out it was NaN that was put
+        beside them. What nobody wants goes before what somebody does.
 
         Args:
             sick: the tensors, at least one.
+            made: what is made of them and is not finite.
             origin_of: returns the origin of one.
         """
-        found = [origin_of(one) for one in ([one for one in sick if has_nan(one)] or sick)]
+        is_nan = any(map(has_nan, made))
+        found = [origin_of(one) for one in ([one for one in sick if has_nan(one) is is_nan] or sick)]
         return next((one for one in found if not self.is_wanted(one)), found[0])
 
     def clear(self) -> None:

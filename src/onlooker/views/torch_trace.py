@@ -149,7 +149,7 @@ class TorchTrace(TorchDispatchMode):
         bad = [one for one in outputs if not is_finite(one)]
         if not bad:
             return
-        origin = self._lineage.heir(sick, lambda one: self._origin_of(one, name)) if sick else None
+        origin = self._lineage.heir(sick, bad, lambda one: self._origin_of(one, name)) if sick else None
         is_nan_new = any(map(has_nan, bad)) and not any(map(has_nan, sick))
         if origin is None or (is_nan_new and self._is_spoilt(origin, name)):
             inputs, outputs = of_first(done.function, done.inputs, outputs, bad)

@@ -129,7 +129,10 @@ class Search:
         elif self.trace_error is not None:
             said.append(f"watching the operations of batch {self.kept.batch} failed midway: {self.trace_error!r}")
         elif self.origin is None:
-            said.append(f"batch {self.kept.batch} was run once more, and the numbers were finite in all operations")
+            said.append(
+                f"batch {self.kept.batch} was run once more, and the numbers were finite in all operations; a logged "
+                f"value that is so on purpose is left out by FindNaN(losses=[...])"
+            )
         if self.differing is not None:
             said.append(
                 f"run once more, batch {self.differing.batch} came out different: the loop's body may have something "

@@ -48,6 +48,7 @@ def test_only_losses_have_to_be_finite():
     assert finding.noticed == "'perplexity' is inf"
     assert finding.phase == "unknown"
     assert "the numbers were finite in all operations" in str(finding)
+    assert "on purpose is left out by FindNaN(losses=[...])" in str(finding)
 
 
 def test_what_is_refused_is_said_with_what_is_expected():

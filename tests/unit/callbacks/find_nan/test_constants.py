@@ -132,6 +132,13 @@ def test_constants_that_are_taken_away_blame_nobody(name):
     assert (finding.module, finding.operation) == ("middle", "log")
 
 
+def test_a_constant_beside_what_is_infinite_is_not_blamed():
+    """Within `logdet`, NaN stands by for determinants below 0. That of zeros is 0, and its logarithm infinite."""
+    finding = find(spoil=lambda x: x * torch.logdet(x.T @ x * 0))
+    assert (finding.module, finding.operation) == ("middle", "linalg_slogdet")
+    assert "the determinant is 0" in finding.why
+
+
 # Masks of attention: the softmax is named, and who made the infinities.
 
 

@@ -239,6 +239,7 @@ def test_weights_that_were_not_finite_from_the_beginning():
     finding = find(make_model=Bad, arguments={"then": "restore"})
     assert (finding.phase, finding.parameter, finding.batch) == ("weights", "2.weight", 0)
     assert "'2.weight' was not finite when batch 0 of epoch 0 began" in str(finding)
+    assert "look where it is initialised or loaded" in finding.why
 
 
 def test_in_place():
