@@ -1,6 +1,6 @@
-"""PyTorch's tensors. On the CPU they are looked at where they lie, all together; on a device by `torch_device`.
+"""PyTorch's tensors. On the CPU they are looked at where they lie, on a device by `torch_device`; all together.
 
-Owns the way from any kind of tensor to one that can be looked at, and what is kept of weights.
+Owns what is looked at together, and what is kept of weights.
 """
 
 from __future__ import annotations
@@ -16,17 +16,9 @@ from onlooker.core.summary import Summary
 
 from . import tried
 from .numpy import get_pass, summarise_array, summary_of
-from .torch_device import Row
+from .torch_device import Row, look_at, look_at_differences
+from .torch_kinds import as_dense, dtype_name, is_one_piece, is_plain, lies_on_a_device
 
-_SMALL = tuple(
-    getattr(torch, name)
-    for name in ("float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
-    if hasattr(torch, name)
-)
-"""Those that float32 holds exactly."""
-
-_NAMES = {torch.float32: "float32"}
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 _memory: Any = None
 
 
@@ -38,32 +30,17 @@ def begin(key: Any, tensor: torch.Tensor) -> Summary | Row:
     Raises:
         LookError: it is of a kind that cannot be looked at, such as one without memory.
     """
-    if is_lazy(tensor) or tensor.is_nested:
-        kind = "has no values yet: it belongs to a lazy module" if is_lazy(tensor) else "is a nested tensor"
-        raise LookError(f"{key!r} {kind}, so there is nothing to look at")
-    dense, dtype = tensor.detach(), _dtype_name(tensor)
-    if not _is_plain(dense):
-        dense = _dense(dense)
-    if dense.is_cpu:
-        if _get_memory() and _is_plain(dense) and _is_one_piece(dense):
-            summary = _gone_over({key: dense})[key]
-            summary.dtype = dtype
-            return summary
-        return summarise_array(dense.numpy(), dtype)
-    if dense.is_meta:
-        raise LookError(f"the tensor {key!r} has no memory (device 'meta'), so there is nothing to look at")
-    with torch.no_grad():
-        return Row(dense, dtype)
+    return _begin_dense(_to_look_at(key, tensor), dtype_name(tensor))
 
 
 def begin_all(tensors: Mapping[Any, torch.Tensor]) -> dict[Any, Summary | Row | Exception]:
-    """Do what `begin` does with several tensors: those on the CPU are gone over together, by all threads.
+    """Do what `begin` does with several tensors: those on the CPU are gone over together, and those on a device.
 
     Returns:
         For each what `begin` returns, or the error that it raises.
     """
-    together = {key: one for key, one in tensors.items() if _get_memory() and _is_plain(one) and _is_one_piece(one)}
-    found = {key: tried(begin, key, one) for key, one in tensors.items() if key not in together}
+    together = {key: one for key, one in tensors.items() if _get_memory() and is_plain(one) and is_one_piece(one)}
+    found = _begun({key: tried(_to_look_at, key, one) for key, one in tensors.items() if key not in together}, tensors)
     return {**found, **_gone_over(together)}
 
 
@@ -79,7 +56,7 @@ class Kept:
     def is_like(self, tensor: torch.Tensor) -> bool:
         """Say whether a tensor is of the same shape, and lies in memory in the same order."""
         copy = self.copy
-        return _is_plain(tensor) and copy.shape == tensor.shape and copy.stride() == tensor.stride()
+        return is_plain(tensor) and copy.shape == tensor.shape and copy.stride() == tensor.stride()
 
 
 def keep_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -93,16 +70,21 @@ def keep_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> di
         For each its copy, or an error.
     """
     found: dict[Any, Any] = {}
-    copies, originals = [], []
+    together: dict[Any, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
     for key, tensor in tensors.items():
         tensor, old = tensor.detach(), kept.get(key)
         if isinstance(old, Kept) and old.is_like(tensor):
-            found[key] = old
-            copies.append(old.copy)
-            originals.append(tensor)
+            found[key], room = old, old.copy
+        elif lies_on_a_device(tensor):
+            found[key] = room = tried(_room, tensor, old)
         else:
             found[key] = tried(_copy, tensor, old)
-    if copies:
+            continue
+        if isinstance(room, torch.Tensor):
+            copies, originals = together.setdefault((tensor.device, tensor.dtype), ([], []))
+            copies.append(room)
+            originals.append(tensor)
+    for copies, originals in together.values():
         torch._foreach_copy_(copies, originals)
     return found
 
@@ -113,21 +95,13 @@ def begin_difference(key: Any, tensor: torch.Tensor, kept: Any) -> Summary | Row
     Raises:
         LookError: it is of a kind that cannot be looked at, or no longer what was kept of it.
     """
-    tensor = tensor.detach()
     if isinstance(kept, Kept):
+        tensor = tensor.detach()
         if not kept.is_like(tensor):
             raise LookError(f"{key!r} is no longer the tensor that was kept: its shape or its type has changed")
         found = get_pass()(_in_a_row(tensor), _in_a_row(kept.copy))
         return summary_of(found, tuple(tensor.shape), "float32", tensor.numel())
-    if tensor.shape != kept.shape or tensor.dtype == torch.bool:
-        raise LookError(f"{key!r} has no difference to what was kept of it")
-    with torch.no_grad():
-        if tensor.is_complex():  # the magnitude of the difference, not the difference of the magnitudes
-            summary = begin(key, torch.sub(tensor.to_dense(), kept.to_dense()))
-        else:
-            summary = begin(key, torch.sub(_dense(tensor), _dense(kept)))
-    summary.dtype = _dtype_name(tensor)
-    return summary
+    return _begin_dense(_difference(key, tensor, kept), dtype_name(tensor))
 
 
 def begin_difference_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -137,12 +111,90 @@ def begin_difference_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any,
         For each what `begin_difference` returns, or the error that it raises.
     """
     together: dict[Any, torch.Tensor] = {}
+    on_device: dict[Any, torch.Tensor] = {}
+    found: dict[Any, Any] = {}
     for key, tensor in tensors.items():
         old = kept[key]
-        if _get_memory() and isinstance(old, Kept) and old.is_like(tensor):
-            together[key] = tensor
-    found = {key: tried(begin_difference, key, one, kept[key]) for key, one in tensors.items() if key not in together}
+        if isinstance(old, Kept):
+            if _get_memory() and old.is_like(tensor):
+                together[key] = tensor
+            else:
+                found[key] = tried(begin_difference, key, tensor, old)
+        elif lies_on_a_device(tensor) and _fits(old, tensor):
+            on_device[key] = tensor.detach()
+        else:
+            found[key] = tried(_difference, key, tensor, old)
+    found = _begun(found, tensors)
+    if on_device:
+        olds, dtypes = [kept[key] for key in on_device], [dtype_name(one) for one in on_device.values()]
+        rows = tried(look_at_differences, list(on_device.values()), olds, dtypes)
+        if isinstance(rows, Exception):
+            rows = [tried(begin_difference, key, one, kept[key]) for key, one in on_device.items()]
+        found.update(zip(on_device, rows, strict=True))
     return {**found, **_gone_over(together, [kept[key].address for key in together])}
+
+
+def _to_look_at(key: Any, tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor as one of floats or integers that can be gone over.
+
+    Raises:
+        LookError: it is of a kind that cannot be looked at.
+    """
+    if is_lazy(tensor) or tensor.is_nested:
+        kind = "has no values yet: it belongs to a lazy module" if is_lazy(tensor) else "is a nested tensor"
+        raise LookError(f"{key!r} {kind}, so there is nothing to look at")
+    dense = tensor.detach()
+    if not (is_plain(dense) or lies_on_a_device(dense)):
+        dense = as_dense(dense)
+    if dense.is_meta:
+        raise LookError(f"the tensor {key!r} has no memory (device 'meta'), so there is nothing to look at")
+    return dense
+
+
+def _difference(key: Any, tensor: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """Return a tensor less what was kept of it, as one that can be gone over.
+
+    Raises:
+        LookError: it is of a kind that cannot be looked at, or no longer what was kept of it.
+    """
+    tensor = tensor.detach()
+    if tensor.shape != kept.shape or tensor.dtype == torch.bool:
+        raise LookError(f"{key!r} has no difference to what was kept of it")
+    if tensor.is_complex():  # the magnitude of the difference, not the difference of the magnitudes
+        return _to_look_at(key, torch.sub(tensor.to_dense(), kept.to_dense()))
+    return _to_look_at(key, torch.sub(as_dense(tensor), as_dense(kept)))
+
+
+def _begin_dense(dense: torch.Tensor, dtype: str) -> Summary | Row:
+    """Do what `begin` does with a tensor that can be gone over."""
+    if not dense.is_cpu:
+        return look_at([dense], [dtype])[0]
+    if not (_get_memory() and is_plain(dense) and is_one_piece(dense)):
+        return summarise_array(dense.numpy(), dtype)
+    summary = _gone_over({"": dense})[""]
+    summary.dtype = dtype
+    return summary
+
+
+def _begun(found: dict[Any, Any], tensors: Mapping[Any, torch.Tensor]) -> dict[Any, Any]:
+    """Replace tensors that can be gone over by what they look like, those on devices together; leave all else.
+
+    Args:
+        found: by key.
+        tensors: what each was before.
+    """
+    on_device: dict[Any, torch.Tensor] = {}
+    for key, dense in found.items():
+        if isinstance(dense, torch.Tensor):
+            if dense.is_cpu:
+                found[key] = tried(_begin_dense, dense, dtype_name(tensors[key]))
+            else:
+                on_device[key] = dense
+    dtypes = [dtype_name(tensors[key]) for key in on_device]
+    rows = tried(look_at, list(on_device.values()), dtypes)
+    if isinstance(rows, Exception):
+        rows = [tried(_begin_dense, dense, dtype) for dense, dtype in zip(on_device.values(), dtypes, strict=True)]
+    return {**found, **dict(zip(on_device, rows, strict=True))}
 
 
 def _gone_over(tensors: Mapping[Any, torch.Tensor], old_addresses: list[int] | None = None) -> dict[Any, Summary]:
@@ -158,10 +210,6 @@ def _gone_over(tensors: Mapping[Any, torch.Tensor], old_addresses: list[int] | N
     }
 
 
-def _dtype_name(tensor: torch.Tensor) -> str:
-    return _NAMES.get(tensor.dtype) or str(tensor.dtype).removeprefix("torch.")
-
-
 def _get_memory() -> Any:
     """Return the module that goes over memory; None without Numba."""
     global _memory
@@ -174,33 +222,25 @@ def _get_memory() -> Any:
     return _memory
 
 
-def _is_plain(tensor: torch.Tensor) -> bool:
-    """Say whether a tensor is nothing but float32 in memory, as nearly all are."""
-    is_usual = tensor.dtype is torch.float32 and type(tensor) in _PLAIN and tensor.layout is torch.strided
-    return is_usual and tensor.is_cpu and not tensor.is_neg()
-
-
-def _is_one_piece(tensor: torch.Tensor) -> bool:
-    """Say whether a tensor has elements, and they lie side by side in memory, in whatever order."""
-    if tensor.is_contiguous():
-        return tensor.numel() > 0
-    if tensor.dim() == 2:
-        return tensor.T.is_contiguous()
-    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
-
-
 def _in_a_row(tensor: torch.Tensor) -> Any:
     """Return the memory of a tensor that is one piece, as NumPy's."""
     return tensor.as_strided((tensor.numel(),), (1,)).numpy()
 
 
 def _copy(tensor: torch.Tensor, old: Any) -> Any:
-    if _is_plain(tensor) and _is_one_piece(tensor):
+    if is_plain(tensor) and is_one_piece(tensor):
         return Kept(tensor)
     if isinstance(old, torch.Tensor) and _fits(old, tensor):
         old.copy_(tensor)
         return old
     return tensor.clone()
+
+
+def _room(tensor: torch.Tensor, old: Any) -> torch.Tensor:
+    """Return memory for a copy of a tensor, in the same order if that can be: that of an earlier copy, or new."""
+    if isinstance(old, torch.Tensor) and _fits(old, tensor) and old.stride() == tensor.stride():
+        return old
+    return torch.empty_like(tensor)
 
 
 def _fits(kept: torch.Tensor, tensor: torch.Tensor) -> bool:
@@ -210,19 +250,3 @@ def _fits(kept: torch.Tensor, tensor: torch.Tensor) -> bool:
         tensor.device,
         tensor.layout,
     )
-
-
-def _dense(tensor: Any) -> torch.Tensor:
-    """Return a tensor as a plain one of floats or integers."""
-    if hasattr(tensor, "to_local"):  # a distributed tensor: the part that is here
-        tensor = tensor.to_local()
-    if tensor.is_quantized:
-        tensor = tensor.dequantize()
-    if tensor.layout is not torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.is_complex():
-        tensor = tensor.abs()
-    if tensor.dtype in _SMALL:
-        tensor = tensor.to(torch.float32)
-    plain: torch.Tensor = tensor.resolve_neg() if tensor.is_neg() else tensor
-    return plain

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 import onlooker.inside.numpy as of_numpy
 from onlooker.core.summary import BINS, Summary, bin_bounds
-from onlooker.inside import Look, summarise, torch_device
+from onlooker.inside import Look, summarise, torch_device, torch_groups
 from onlooker.inside import jax as of_jax
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -85,7 +85,7 @@ def backend(request, monkeypatch):
     if request.param == "plain":
         monkeypatch.setattr(of_numpy, "_pass", of_numpy.plain_pass)
     if request.param == "without float64":
-        monkeypatch.setattr(torch_device, "_has_float64", lambda device: False)
+        monkeypatch.setattr(torch_groups, "has_float64", lambda device: False)
     return BACKENDS[request.param]
 
 

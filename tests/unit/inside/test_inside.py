@@ -229,35 +229,6 @@ def test_nan_is_told_apart_from_infinite():
     assert (summary.nan, summary.inf, summary.finite, summary.max) == (3, 2, 1, 1.0)
 
 
-class OnDevice(torch.Tensor):
-    """A tensor that says it is on a device, and counts how often its numbers are fetched."""
-
-    fetched = 0
-
-    @property
-    def is_cpu(self):
-        return False
-
-    @classmethod
-    def __torch_function__(cls, function, types, arguments=(), named=None):
-        if function in (torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.numpy):
-            OnDevice.fetched += 1
-        return super().__torch_function__(function, types, arguments, named or {})
-
-
-def test_numbers_on_a_device_are_fetched_once_for_all_and_not_before():
-    look = Look()
-    tensors = {name: torch.randn(5).as_subclass(OnDevice) for name in "abc"}
-    OnDevice.fetched = 0
-    for name, tensor in tensors.items():
-        look._found[name] = torch_device.Row(tensor, "float32")
-        tensor.zero_()  # the tensor is the training's again
-    assert OnDevice.fetched == 0
-    found = look.fetch()
-    assert OnDevice.fetched <= 2, "to the CPU, and from there into Python"
-    assert all(summary.std > 0 for summary in found.values())
-
-
 def test_a_look_keeps_what_was_there_when_it_was_added():
     look, tensor = Look(), torch.ones(3)
     look.add("a", tensor)
