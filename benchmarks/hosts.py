@@ -24,7 +24,7 @@ from benchmarks._results import keep
 from benchmarks.loops import CHUNK, bare, lightning, make_batches, transformers
 
 Callbacks = list[Any]
-ROUNDS = 600  # so that what is made once for a training does not count
+ROUNDS = 2000  # so that what is made once for a training, a third of a millisecond, does not count
 REPEATS = 5
 
 

@@ -63,7 +63,8 @@ class Call:
     def watch(self, failed: Callable[[BaseException], None]) -> None:
         """Have errors in callbacks and in the evaluation told, and take note when a callback stops the training."""
         if self._container is not None:
-            vars(self._container).setdefault(_IS_BROKEN_OFF, False)
+            if not hasattr(self._container, _IS_BROKEN_OFF):
+                setattr(self._container, _IS_BROKEN_OFF, False)
             for name in ("before_iteration", "after_iteration", "after_training"):
                 self._unwatched[name] = getattr(self._container, name)
                 self._watched[name] = self._told_of_errors(self._container, name, failed)
@@ -131,8 +132,7 @@ class Call:
             container.callbacks = self.callbacks
             return after_all(model)
 
-        if not is_alone:
-            container.before_iteration = before_iteration
+        container.before_iteration = before if is_alone else before_iteration
         container.after_iteration, container.after_training = after_iteration, after_training
 
     def maximized(self, results: Mapping[str, Mapping[str, Any]]) -> set[str]:
