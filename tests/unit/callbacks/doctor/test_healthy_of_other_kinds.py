@@ -3,7 +3,7 @@
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from tests.unit.callbacks.doctor.trainings import batches, digits, gan, mlp, seen, train
+from tests.unit.callbacks.doctor.trainings import PlainCnn, batches, digits, gan, mlp, seen, train
 from torch import nn
 from torch.nn import functional
 from torch.optim import SGD, Adam, AdamW
@@ -256,3 +256,30 @@ def test_a_step_that_makes_large_weights_because_they_have_to_be():
     model = nn.Linear(12, 1)
     optimizer = SGD(model.parameters(), lr=0.3)
     assert not seen(train(model, batches(x, y, count=2000), optimizer, criterion=functional.mse_loss))
+
+
+def test_two_samples_at_a_time_looked_at_in_each_step():
+    """Two odd batches in a row are no spike."""
+    model = PlainCnn()
+    doctor = ol.callbacks.Doctor(quiet=True, every=ol.every(steps=1))
+    data = batches(*digits(), size=2)
+    assert not seen(train(model, data, Adam(model.parameters(), lr=1e-3), epochs=2, doctor=doctor))
+
+
+def test_a_method_of_second_order_that_is_done_after_a_step():
+    """From then on nothing changes, as nothing has to."""
+    x = torch.randn(500, 8)
+    y = x @ torch.randn(8, 1) * 30 + 5
+    model = nn.Linear(8, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=1, max_iter=100)
+
+    def step(batch, number):
+        def loss():
+            optimizer.zero_grad()
+            found = functional.mse_loss(model(x), y)
+            found.backward()
+            return found
+
+        return {"loss": optimizer.step(loss)}
+
+    assert not seen(train_by(step, model, optimizer, range(10), epochs=10))

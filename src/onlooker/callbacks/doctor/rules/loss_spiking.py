@@ -9,14 +9,15 @@ from ..limits import COUNT, COUNT_FROM_0, POSITIVE, SHARE, TIMES, allowed, words
 from ..rule import Finding, Rule
 
 _MEMORY = 0.1
+_FEWEST = 9  # small batches that tell something together: as many as there are between the first looks by default
 
 
 class LossSpiking(Rule):
     """Finds a loss that jumps far beyond its own noise, and back over a good part of what had been gained.
 
-    It goes by the mean over the batches since the last look, so that a single odd sample is no spike. It is silent
-    where the loss is no measure of what is learned: where players are against each other, as in GANs, and where
-    rewards or returns are logged.
+    It goes by the mean over the batches since the last look, so that a single odd sample is no spike; of batches of
+    fewer than eight samples it takes nine at least. It is silent where the loss is no measure of what is learned: where
+    players are against each other, as in GANs, and where rewards or returns are logged.
 
     Args:
         deviations: how many of its usual deviations from its running mean.
@@ -34,7 +35,7 @@ class LossSpiking(Rule):
         "look at the batches of these steps."
     )
     source = "Chowdhery and others (PaLM) 2022, section 5.1; Takase and others 2023"
-    memory = ("first", "usual", "deviation", "looks")
+    memory = ("first", "usual", "deviation", "looks", "waiting")
     explained_by = ("not_finite",)
     needs = "a loss, no game's or reward's"
     limits = allowed(
@@ -64,11 +65,17 @@ class LossSpiking(Rule):
         """Forget the losses."""
         self.first = self.usual = self.deviation = 0.0
         self.looks = 0
+        self.waiting: list[float] = []  # losses of small batches that are too few yet
 
     def examine(self, examination: Examination) -> list[Finding] | None:
         """Compare the loss since the last look with its running mean."""
-        mean = examination.mean(self.loss)
-        if mean is None or examination.is_game or not math.isfinite(mean):
+        losses = self.waiting + next(filter(None, map(examination.values, self.loss)), [])
+        if not losses or examination.is_game:
+            return None
+        is_too_few = self.looks and examination.is_small_batch and len(losses) < _FEWEST
+        self.waiting = losses if is_too_few else []
+        mean = sum(losses) / len(losses)
+        if is_too_few or not math.isfinite(mean):
             return None
         self.looks += 1
         if self.looks == 1:
@@ -79,9 +86,10 @@ class LossSpiking(Rule):
         has_jumped = jump > limit if self.looks > self.warm_up else mean > self.start_ratio * self.first > 0
         if has_jumped:
             # What is usual stays: a loss that stays up there is still far from it.
-            most = max(examination.values(next(name for name in self.loss if examination.values(name))))
             seen = f"the loss has jumped from {usual:.4g} to {mean:.4g}"
-            return [Finding("", seen, {"loss": mean, "usual": usual, "deviation": self.deviation, "largest": most})]
+            return [
+                Finding("", seen, {"loss": mean, "usual": usual, "deviation": self.deviation, "largest": max(losses)})
+            ]
         self.usual += _MEMORY * jump
         self.deviation += _MEMORY * (abs(jump) - self.deviation)
         return []

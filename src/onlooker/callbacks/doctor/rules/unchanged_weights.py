@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class UnchangedWeights(Rule):
     """Finds weights that are, after many steps, what they were at the first look, while others have changed.
 
+    Those that a step has changed at any look, be it the first, are well: what has converged need not change any more.
+
     Weights that are marked as frozen (`requires_grad=False`, in Keras `trainable=False`) are left out, with the
     optimizer or not: nothing is frozen by forgetting it, and an optimizer that is given all of a model's weights,
     the frozen ones included, is how most fine-tuning is written. Only where nothing at all changes are they spoken
@@ -77,6 +79,10 @@ class UnchangedWeights(Rule):
 
     def _is_same(self, name: str, one: Summary, examination: Examination) -> bool:
         """Say whether a weight is what it was at the first look; whether its gradient is 0 is another rule's matter."""
+        update = examination.updates.get(name)
+        if update is not None and update.squares:
+            self.first[name] = None
+            return False
         now = [one.total, one.squares, one.min, one.max]
         before = self.first.setdefault(name, now)
         if before is now or before is None:
