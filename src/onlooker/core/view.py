@@ -230,8 +230,7 @@ class ModelView:
         if what == "optimizer":
             return []
         look = self.look()
-        for name, tensor in (self.weights() if what == "weights" else self.gradients()).items():
-            look.add(name, tensor)
+        look.add_all(self.weights() if what == "weights" else self.gradients())  # what cannot be looked at is left out
         return [name for name, summary in look.fetch().items() if summary.nan or summary.inf]
 
     def trace(self, data: Any) -> Trace:

@@ -147,8 +147,8 @@ def summarise_all(tensors: Mapping[Any, Any]) -> dict[Any, Summary]:
         LookError: one is no tensor of numbers, or of a kind that cannot be summarised.
     """
     look = Look()
-    for name, tensor in tensors.items():
-        look.add(name, tensor)
+    for error in look.add_all(tensors).values():
+        raise error
     return look.fetch()
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from onlooker.core.errors import LookError
 from onlooker.core.origin import Origin
 from onlooker.core.summary import Summary
 from onlooker.inside import Look
@@ -98,9 +97,5 @@ class Whereabouts:
 def summaries(tensors: dict[str, Any]) -> dict[str, Summary]:
     """Return what tensors look like; those that cannot be looked at are left out."""
     look = Look()
-    for name, tensor in tensors.items():
-        try:
-            look.add(name, tensor)
-        except LookError:
-            continue
+    look.add_all(tensors)
     return look.fetch()

@@ -5,7 +5,7 @@ Owns the way through tuples, lists and dicts.
 
 from __future__ import annotations
 
-from onlooker.core.errors import AbsentError, LookError
+from onlooker.core.errors import AbsentError
 from onlooker.core.origin import Origin
 
 TYPE_CHECKING = False
@@ -27,11 +27,7 @@ def origin_in(run: Run, data: Any) -> Origin | None:
         look = run.look()
     except AbsentError:
         return None
-    for name, part in _named(data):
-        try:
-            look.add(name, part)
-        except LookError:
-            continue
+    look.add_all(dict(_named(data)))  # what cannot be looked at is left out
     sick = {name: summary for name, summary in look.fetch().items() if summary.nan or summary.inf}
     if not sick:
         return None
