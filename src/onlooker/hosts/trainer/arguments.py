@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+SEEDS = 2**64
+"""How many seeds PyTorch's generators tell apart."""
+
 
 def check_model(model: Any, optimizer: Any) -> None:
     """Refuse what is no module, and an optimizer that would train another.
@@ -59,12 +62,25 @@ def check_settings(accumulate: Any, clips: dict[str, Any], autocast: Any, seed: 
     if not _is_whole(accumulate) or accumulate < 1:
         raise ValueError(f"accumulate={accumulate!r} must be a whole number of at least 1")
     for name, limit in clips.items():
-        if limit is not None and not limit > 0:
+        if limit is not None and not _is_positive(limit):
             raise ValueError(f"{name}={limit!r} must be a positive number, or None")
     if autocast is not None and not isinstance(autocast, torch.dtype):
         raise TypeError(f"autocast={autocast!r} must be torch.bfloat16, torch.float16 or None")
-    if seed is not None and (not _is_whole(seed) or seed < 0):
-        raise ValueError(f"seed={seed!r} must be a whole number of at least 0, or None")
+    if seed is not None and not (_is_whole(seed) and 0 <= seed < SEEDS):
+        raise ValueError(f"seed={seed!r} must be a whole number of at least 0 and less than 2**64, or None")
+
+
+def check_split(split: Any) -> None:
+    """Refuse a way to split batches that cannot be called.
+
+    Raises:
+        TypeError: it is no function.
+    """
+    if split is not None and not callable(split):
+        raise TypeError(
+            f"split={split!r:.60} must be a function of a batch that returns its inputs and targets: "
+            f"split=lambda batch: (batch['image'], batch['label'])"
+        )
 
 
 def check_epochs(epochs: Any) -> None:
@@ -82,6 +98,13 @@ def check_epochs(epochs: Any) -> None:
         )
     if epochs < 0:
         raise ValueError(f"fit(epochs={epochs}) is negative; expected 0 or more")
+
+
+def _is_positive(value: Any) -> bool:
+    try:
+        return not isinstance(value, str | bool) and float(value) > 0
+    except (TypeError, ValueError, RuntimeError):  # no number, or an array of several
+        return False
 
 
 def _is_whole(value: Any) -> bool:

@@ -31,10 +31,11 @@ def as_loader(data: Any, batch_size: int, shuffle: bool) -> Iterable[Any]:
         return data
     if isinstance(data, Dataset):
         is_ordered = isinstance(data, torch.utils.data.IterableDataset)
-        return DataLoader(data, batch_size, shuffle=None if is_ordered else shuffle)
+        # PyTorch refuses to shuffle what is empty, in words of its own.
+        return DataLoader(data, batch_size, shuffle=None if is_ordered else shuffle and _has_samples(data))
     if isinstance(data, tuple) or is_array(data):
         rows = TensorDataset(*_tensors(data if isinstance(data, tuple) else (data,)))
-        order = RandomSampler(rows) if shuffle else SequentialSampler(rows)
+        order = RandomSampler(rows) if shuffle and _has_samples(rows) else SequentialSampler(rows)
         # A batch is drawn at once, not row by row: much faster.
         return DataLoader(rows, batch_size=None, sampler=BatchSampler(order, batch_size, drop_last=False))
     if data is None or isinstance(data, str) or not hasattr(data, "__iter__"):
@@ -46,12 +47,18 @@ def as_loader(data: Any, batch_size: int, shuffle: bool) -> Iterable[Any]:
     return loader
 
 
+def _has_samples(data: Any) -> bool:
+    return len(data) > 0
+
+
 def is_array(data: Any) -> bool:
     """Say whether it is an array, of any library."""
     return hasattr(data, "shape") and hasattr(data, "dtype")
 
 
 def _tensors(arrays: tuple[Any, ...]) -> list[torch.Tensor]:
+    if not arrays:
+        raise DataError("a tuple is taken for arrays (inputs, targets), but there is nothing in it")
     for array in arrays:
         if not is_array(array) or not array.shape:
             what = f"an array of shape {array.shape}" if is_array(array) else f"a {type(array).__qualname__}"
@@ -143,15 +150,29 @@ def split_pair(batch: Any) -> tuple[Any, Any]:
     """
     if isinstance(batch, tuple | list) and len(batch) == 2:
         return batch[0], batch[1]
-    what = f"a {type(batch).__qualname__}"
-    if isinstance(batch, tuple | list):
-        what += f" of {len(batch)}"
-    elif isinstance(batch, Mapping):
-        what += f" with {', '.join(map(str, batch))}"
     raise DataError(
-        f"a batch must be a pair (inputs, targets), but the loader yielded {what}; "
+        f"a batch must be a pair (inputs, targets), but the loader yielded {_described(batch)}; "
         f"say how to split it: Trainer(..., split=lambda batch: (batch['image'], batch['label']))"
     )
+
+
+def splits_to_pairs(split: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, Any]]:
+    """Return a user's function that splits batches, with what it returns looked at.
+
+    The function that comes back raises DataError where that is no pair. An array of two rows is none: it would be taken
+    apart silently.
+    """
+
+    def split_batch(batch: Any) -> tuple[Any, Any]:
+        pair = split(batch)
+        if isinstance(pair, tuple | list) and len(pair) == 2:
+            return pair[0], pair[1]
+        raise DataError(
+            f"split must return a pair, a tuple (inputs, targets), but it returned {_described(pair)} "
+            f"for a batch that is {_described(batch)}"
+        )
+
+    return split_batch
 
 
 def split_off_inputs(batch: Any) -> tuple[Any, Any]:
@@ -159,6 +180,15 @@ def split_off_inputs(batch: Any) -> tuple[Any, Any]:
     if isinstance(batch, tuple | list):
         return batch[0], batch[1] if len(batch) == 2 else None
     return batch, None
+
+
+def _described(thing: Any) -> str:
+    what = f"a {type(thing).__qualname__}"
+    if isinstance(thing, tuple | list):
+        return f"{what} of {len(thing)}"
+    if isinstance(thing, Mapping):
+        return f"{what} with {', '.join(map(str, thing))}"
+    return f"{what} of shape {tuple(thing.shape)}" if is_array(thing) else what
 
 
 def to_device(thing: Any, device: torch.device | None) -> Any:

@@ -14,14 +14,25 @@ import torch
 
 from onlooker.arrays import batch_size as batch_size_of
 from onlooker.callbacks.history import History
+from onlooker.core.attach import listed
 from onlooker.core.errors import LoopError
 from onlooker.core.logs import Logs
 from onlooker.hosts.declared.trainer import TRAINER
 from onlooker.hosts.loop import Loop
 from onlooker.views.torch_random import seed_all
 
-from .arguments import check_epochs, check_functions, check_model, check_settings
-from .batches import Batches, apply, as_loader, concatenate, is_array, split_off_inputs, split_pair, to_device
+from .arguments import check_epochs, check_functions, check_model, check_settings, check_split
+from .batches import (
+    Batches,
+    apply,
+    as_loader,
+    concatenate,
+    is_array,
+    split_off_inputs,
+    split_pair,
+    splits_to_pairs,
+    to_device,
+)
 from .update import ScalerState, Update, checked_loss
 
 Loss = Callable[[Any, Any], torch.Tensor]
@@ -43,8 +54,8 @@ class Trainer:
         autocast: the type of mixed precision, `torch.bfloat16` or `torch.float16`, or None. For float16 the loss is
             scaled, so that small gradients do not vanish.
         seed: seeds every random generator when `fit` begins; None leaves them.
-        split: returns a batch's inputs and targets. Default: the two parts of a pair. Inputs that are a tuple, list or
-            dict are the module's arguments.
+        split: returns a batch's inputs and targets, as a tuple or list of two. Default: the two parts of a pair. Inputs
+            that are a tuple, list or dict are the module's arguments.
 
     Attributes:
         model: the module.
@@ -86,6 +97,7 @@ class Trainer:
         check_model(model, optimizer)
         check_functions(loss, metrics)
         check_settings(accumulate, {"clip_norm": clip_norm, "clip_value": clip_value}, autocast, seed)
+        check_split(split)
         self.model = model if device is None else model.to(device)
         self.loss = loss
         self.optimizer = optimizer
@@ -94,7 +106,7 @@ class Trainer:
         self._clips = (clip_norm, clip_value)
         self._autocast = autocast
         self._seed = seed
-        self._split: Split = split_pair if split is None else split
+        self._split: Split = split_pair if split is None else splits_to_pairs(split)
         self.history: History | None = None
         self._loop: Loop | None = None  # the one under way, in which a callback may ask for an evaluation
 
@@ -126,6 +138,7 @@ class Trainer:
         Raises:
             ValueError: no loss or no optimizer was given to the trainer, or `epochs` is negative.
             DataError: there are no data, or a batch cannot be split.
+            AttachError: `callbacks` is no list of callbacks, or one is refused.
         """
         loss, optimizer = self._needed("fit")
         check_epochs(epochs)
@@ -135,7 +148,7 @@ class Trainer:
         test_batches = None
         if validation is not None:
             test_batches = self._batches(as_loader(validation, batch_size, shuffle=False), self._split, "validation")
-        callbacks = list(callbacks)
+        callbacks = listed(callbacks)
         history = next((one for one in callbacks if isinstance(one, History)), None)
         if history is None:
             history = History()

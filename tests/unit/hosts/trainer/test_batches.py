@@ -6,7 +6,15 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from onlooker.core.errors import DataError
-from onlooker.hosts.trainer.batches import Batches, apply, as_loader, split_off_inputs, split_pair, to_device
+from onlooker.hosts.trainer.batches import (
+    Batches,
+    apply,
+    as_loader,
+    split_off_inputs,
+    split_pair,
+    splits_to_pairs,
+    to_device,
+)
 
 CPU = torch.device("cpu")
 
@@ -110,6 +118,44 @@ def test_length():
     assert len(Batches([1, 2, 3], split_pair, None)) == 3
     with pytest.raises(TypeError):
         len(Batches(iter([1]), split_pair, None))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("kind", [tuple, lambda arrays: TensorDataset(*arrays)])
+def test_no_samples_are_told_in_one_way_however_they_come(kind, shuffle):
+    empty = kind((torch.zeros(0, 3), torch.zeros(0, 1)))
+    with pytest.raises(DataError, match=r"^data: the loader yielded no batch; check the data set's size"):
+        list(Batches(as_loader(empty, 4, shuffle), split_pair, None))
+
+
+def test_an_empty_tuple_is_no_data():
+    message = r"^a tuple is taken for arrays \(inputs, targets\), but there is nothing in it"
+    with pytest.raises(DataError, match=message):
+        as_loader((), 4, shuffle=True)
+
+
+@pytest.mark.parametrize(
+    ("split", "what"),
+    [
+        (lambda batch: batch[0], r"a Tensor of shape \(2, 3\)"),  # its two rows are no inputs and targets
+        (lambda batch: batch[0].numpy(), r"a ndarray of shape \(2, 3\)"),
+        (lambda batch: 5, "a int"),
+        (lambda batch: None, "a NoneType"),
+        (lambda batch: (*batch, 1), "a tuple of 3"),
+        (lambda batch: dict(zip("ab", batch, strict=True)), "a dict with a, b"),
+        (lambda batch: "ab", "a str"),
+    ],
+)
+def test_a_split_that_gives_no_pair_is_refused(split, what):
+    message = (
+        rf"^split must return a pair, a tuple \(inputs, targets\), but it returned {what} for a batch that is a list"
+    )
+    with pytest.raises(DataError, match=message):
+        splits_to_pairs(split)([torch.zeros(2, 3), torch.zeros(2, 1)])
+
+
+def test_a_split_may_give_a_tuple_or_a_list():
+    assert splits_to_pairs(lambda batch: list(batch))((1, 2)) == splits_to_pairs(tuple)([1, 2]) == (1, 2)
 
 
 def test_splitting():

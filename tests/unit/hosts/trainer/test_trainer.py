@@ -564,6 +564,13 @@ def test_batches_that_are_no_pair_are_split_as_said(data):
     assert trainer.predict(data[0]).shape == (50, 3)
 
 
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_a_tensor_is_not_taken_apart_into_inputs_and_targets(data, method):
+    trainer = make_trainer(split=lambda batch: batch[0])
+    with pytest.raises(DataError, match="split must return a pair"):
+        getattr(trainer, method)(data, batch_size=2)
+
+
 def test_a_loader_of_unknown_length(data):
     class Stream(IterableDataset):
         def __iter__(self):
