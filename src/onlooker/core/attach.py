@@ -10,6 +10,7 @@ from .callback import Callback
 from .declaration import ABSENT
 from .errors import AttachError, TriggerError, nearest
 from .hooks import ALIASES, HOOKS, arguments, signature
+from .parameters import parameters_of
 from .run import Run
 from .spelling import nearest_hook
 from .trigger import Trigger
@@ -27,8 +28,6 @@ FIRST_RANK = "rank 0"
 """What `Callback.only_on` says of one that runs in the first process only."""
 
 _OWN_NAMES = frozenset((*HOOKS, *ALIASES, "on_error"))
-_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # inspect.CO_*, whose import costs 18 ms
-_VARIABLE_POSITIONAL = 0x04
 
 
 def listed(callbacks: Any) -> list[Any]:
@@ -199,59 +198,21 @@ def _check_spelling(name: str, attribute: str) -> None:
 
 
 def _check_arguments(name: str, attribute: str, hook: str, method: Callable[..., None]) -> None:
-    """Refuse a method that cannot be called with the hook's arguments, without importing inspect where possible."""
+    """Refuse a method that cannot be called with the hook's arguments, or that has them in the wrong order."""
     if not callable(method):
         raise AttachError(f"{name}.{attribute}={method!r} cannot be called; expected {signature(hook)}")
-    function = getattr(method, "__func__", method)
-    code = getattr(function, "__code__", None)
-    expected = arguments(hook)
-    if code is None or hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
-        problem = _problem_by_inspect(method, expected)
-    else:
-        if code.co_flags & (_COROUTINE | _ASYNC_GENERATOR | _GENERATOR):
-            raise AttachError(f"{name}.{attribute} is async or a generator; a hook must be a plain function")
-        problem = _problem_by_code(method, function, code, expected)
+    parameters, expected = parameters_of(method), arguments(hook)
+    if parameters is None:
+        return
+    if not parameters.is_plain:
+        raise AttachError(f"{name}.{attribute} is async or a generator; a hook must be a plain function")
+    problem = parameters.problem(len(expected))
+    if problem is None and len(expected) > 1 and _are_swapped(parameters.names):
+        problem = f"takes ({', '.join(parameters.names)}), but it is given ({', '.join(expected)}) in this order"
     if problem:
         raise AttachError(f"{name}.{attribute} {problem}; expected {signature(hook)}")
 
 
-def _problem_by_code(method: Any, function: Any, code: Any, expected: tuple[str, ...]) -> str | None:
-    """Say what is wrong with a plain function's parameters, or None. The same check as by inspect, at no cost."""
-    names = code.co_varnames[: code.co_argcount]
-    if method is not function:  # bound: the first parameter is taken
-        names = names[1:]
-    required_keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    missing = [key for key in required_keywords if key not in (function.__kwdefaults__ or {})]
-    required = len(names) - len(function.__defaults__ or ())
-    if code.co_name == "<lambda>" and "logs" not in names and required <= len(expected) <= len(names):
-        names = expected  # short names are what a lambda is for
-    return _problem(names, required, bool(code.co_flags & _VARIABLE_POSITIONAL), missing, expected)
-
-
-def _problem_by_inspect(method: Any, expected: tuple[str, ...]) -> str | None:
-    import inspect
-
-    try:
-        parameters = inspect.signature(method).parameters.values()
-    except (TypeError, ValueError):  # a builtin that tells nothing: it will speak for itself
-        return None
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    missing = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
-    required = sum(p.default is p.empty for p in positional)
-    is_variable = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return _problem(tuple(p.name for p in positional), required, is_variable, missing, expected)
-
-
-def _problem(
-    names: tuple[str, ...], required: int, is_variable: bool, missing: list[str], expected: tuple[str, ...]
-) -> str | None:
-    takes = f"takes ({', '.join(names) or 'nothing'})"
-    if missing:
-        return f"needs the keyword {missing[0]}, which nobody gives"
-    if required > len(expected):
-        return f"{takes}, which is {required - len(expected)} more than it is given"
-    if len(names) < len(expected) and not is_variable:
-        return f"{takes}, which is too few"
-    if len(names) >= len(expected) and names[len(expected) - 1] != "logs":
-        return f"calls its parameter {names[len(expected) - 1]!r} instead of 'logs'"
-    return None
+def _are_swapped(names: tuple[str, ...]) -> bool:
+    """Say whether names are those of a hook the wrong way round. Any others will do: hooks are called by position."""
+    return names[:1] == ("logs",) or (len(names) > 1 and names[1] in ("epoch", "batch"))

@@ -1,7 +1,7 @@
 """`Dispatcher`: which callbacks listen to which hook, as plain tuples, and the call of them all.
 
-Owns the hot path. What a callback overrides is found out by `attach`, what becomes of one that raises is decided by
-`faults`; when hooks come is the host's business, with the help of `scopes`.
+Owns who is attached. The hot path is `line`, what a callback overrides is found out by `attach`, what becomes of one
+that raises is decided by `faults`; when hooks come is the host's business, with the help of `scopes`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from .errors import AttachError
 from .faults import STAGE_ENDS, Faults, graver
 from .gate import Gate
 from .hooks import HOOKS
-from .logs import Logs
+from .line import Line
 from .run import ALONE, Run
 
 TYPE_CHECKING = False
@@ -32,64 +32,6 @@ if TYPE_CHECKING:
 
         def __call__(self, index: int, logs: Any = None) -> None:
             """Call all who listen."""
-
-
-class _Line:
-    """The listeners of one hook, in the order in which they were attached.
-
-    There is no wrapper around each call: one `try` around the loop costs nothing until something is raised, and then it
-    is known which call it was and which are still to come.
-    """
-
-    __slots__ = ("calls", "hook", "owners", "recover")
-
-    def __init__(self, hook: str, recover: Callable[[_Line, BaseException, Any, Any, tuple[Any, ...]], None]) -> None:
-        self.hook = hook
-        self.recover = recover
-        self.calls: tuple[Callable[..., None], ...] = ()
-        self.owners: dict[int, Callback] = {}  # by the identity of the call
-
-    def call(self, logs: Any = None) -> None:
-        calls = self.calls
-        if logs is None:
-            if not calls:
-                return
-            logs = Logs()
-        call = None
-        try:
-            for call in calls:
-                call(logs)
-        except BaseException as error:
-            self.recover(self, error, calls, call, (logs,))
-
-    def call_indexed(self, index: int, logs: Any = None) -> None:
-        calls = self.calls
-        if logs is None:
-            if not calls:
-                return
-            logs = Logs()
-        call = None
-        try:
-            for call in calls:
-                call(index, logs)
-        except BaseException as error:
-            self.recover(self, error, calls, call, (index, logs))
-
-    def own(self, call: Callable[..., None], owner: Callback) -> Callable[..., None]:
-        """Take note of whose call it is; return the call by which it is known here."""
-        if id(call) in self.owners:
-            # One function assigned as a hook on two callbacks: each gets a call of its own, by which it is known.
-            shared = call
-
-            def call(*given: Any) -> None:
-                shared(*given)
-
-        self.owners[id(call)] = owner
-        return call
-
-    def remove(self, owner: Callback) -> None:
-        # The owners stay known: a dispatch under way may still have to name one.
-        self.calls = tuple(call for call in self.calls if self.owners[id(call)] is not owner)
 
 
 class Dispatcher:
@@ -140,11 +82,11 @@ class Dispatcher:
         self._callbacks: tuple[Callback, ...] = ()
         self._attached: set[int] = set()
         self._faults = Faults(self.run, self._silence)
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
         self._heard: set[str] = set()
         self.listens = self._heard.__contains__
         for hook, scope in HOOKS.items():
-            line = self._lines[hook] = _Line(hook, self._recover)
+            line = self._lines[hook] = Line(hook, self._recover)
             setattr(self, hook, line.call if scope.index is None else line.call_indexed)
         self._attach(listed(callbacks))
 
@@ -179,7 +121,7 @@ class Dispatcher:
         """Attach a callback to a training under way: it alone gets `on_train_begin`."""
         self.add(callback)
         line = self._lines["on_train_begin"]
-        alone = _Line("on_train_begin", self._recover)
+        alone = Line("on_train_begin", self._recover)
         alone.owners = line.owners
         alone.calls = tuple(call for call in line.calls if line.owners[id(call)] is callback)
         alone.call()
@@ -262,7 +204,7 @@ class Dispatcher:
 
     def _recover(
         self,
-        line: _Line,
+        line: Line,
         error: BaseException,
         calls: tuple[Callable[..., None], ...],
         failed: Callable[..., None] | None,

@@ -82,7 +82,7 @@ def test_parameters_of_a_lambda_may_have_short_names():
         ({"on_epoch_end": 5}, "Lambda.on_epoch_end=5 cannot be called"),
         ({"on_epoch_end": lambda logs: None}, "takes (logs), which is too few"),
         ({"on_epoch_end": lambda epoch: None}, "takes (epoch), which is too few"),
-        ({"on_epoch_end": lambda logs, epoch: None}, "calls its parameter 'epoch' instead of 'logs'"),
+        ({"on_epoch_end": lambda logs, epoch: None}, "takes (logs, epoch), but it is given"),
         ({"on_epoch_end": lambda self, epoch, logs: None}, "1 more than it is given"),
         ({"on_train_end": lambda epoch, logs: None}, "1 more than it is given"),
         ({"on_epoch_end": print, "on_error": "ignore"}, "Lambda.on_error='ignore' must be one of"),

@@ -301,8 +301,15 @@ def both_default(self, epoch, logs=None): ...
 def other_index_name(self, number, logs=None): ...
 def three_with_default(self, epoch, logs=None, more=1): ...
 def three(self, epoch, logs, more): ...
-def wrong_name(self, epoch, log): ...
+def no_name(self, epoch, _): ...
+def no_names(self, _, _logs): ...
+def keras_log(self, epoch, log=None): ...
+def letters(self, e, l): ...  # noqa: E741
+def metrics_name(self, epoch, metrics, *rest): ...
 def swapped(self, logs, epoch): ...
+def swapped_batch(self, logs=None, batch=None): ...
+def logs_first(self, logs, _): ...
+def epoch_last(self, number, epoch): ...
 def keyword_needed(self, epoch, logs, *, more): ...
 def keyword_optional(self, epoch, logs, *, more=1): ...
 def any_arguments(self, *arguments): ...
@@ -322,14 +329,21 @@ FITTING = [
     anything,
     index_and_rest,
     position_only,
+    no_name,
+    no_names,
+    keras_log,
+    letters,
+    metrics_name,
 ]
 UNFITTING = {
     no_arguments: "takes (nothing), which is too few",
     index_only: "takes (epoch), which is too few",
     only_logs: "takes (logs), which is too few",
     three: "takes (epoch, logs, more), which is 1 more than it is given",
-    wrong_name: "calls its parameter 'log' instead of 'logs'",
-    swapped: "calls its parameter 'epoch' instead of 'logs'",
+    swapped: "takes (logs, epoch), but it is given (epoch, logs) in this order",
+    swapped_batch: "takes (logs, batch), but it is given (epoch, logs) in this order",
+    logs_first: "takes (logs, _), but it is given (epoch, logs) in this order",
+    epoch_last: "takes (number, epoch), but it is given (epoch, logs) in this order",
     keyword_needed: "needs the keyword more, which nobody gives",
     logs_keyword_only: "takes (epoch), which is too few",
 }
@@ -412,8 +426,20 @@ def test_a_builtin_is_asked_for_its_arguments_too(capsys):
     attach(callback).on_train_end({"loss": 1.0})
     assert capsys.readouterr().out == "{'loss': 1.0}\n"
     callback = make()
-    callback.on_train_end = dict.fromkeys
-    assert "calls its parameter 'iterable' instead of 'logs'" in refusal(callback)
+    callback.on_train_end = isinstance
+    assert "takes (obj, class_or_tuple), which is 1 more than it is given" in refusal(callback)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_parameter_may_have_any_name_as_in_keras(hook):
+    seen = []
+    if HOOKS[hook].index is None:
+        callback = make(**{hook: lambda self, _: seen.append(_)})
+        getattr(attach(callback), hook)({"loss": 1.0})
+    else:
+        callback = make(**{hook: lambda self, i, metrics=None: seen.append(metrics)})
+        getattr(attach(callback), hook)(2, {"loss": 1.0})
+    assert seen == [{"loss": 1.0}]
 
 
 async def asynchronous(self, epoch, logs=None): ...
