@@ -88,7 +88,7 @@ docs: $(DEV_STAMP)  ## Write anew what in the documentation is made from the cod
 bench: $(BENCH_STAMP)  ## Run the benchmarks, with peers beside Onlooker; writes docs/benchmarks.md
 	@for script in $(BENCHMARKS); do \
 	    printf '\n\033[1m%s\033[0m\n' "$$script"; \
-	    $(BIN)/python -m "benchmarks.$$(basename "$$script" .py)"; \
+	    $(BIN)/python -m "benchmarks.$$(basename "$$script" .py)" || exit 1; \
 	done
 
 .PHONY: clean

@@ -139,9 +139,9 @@ BOOSTERS: dict[str, Callable[[], tuple[Work, Work, Work, int]]] = {
 def in_rounds(name: str) -> tuple[float, float, float]:
     """Return the same as `as_chunks`, in microseconds a round."""
     by_hand, alone, ours, count = BOOSTERS[name]()
-    first = compare(by_hand, {"alone": alone}, 40, warm_up=2)["alone"].summary(count)
+    first = compare(by_hand, {"alone": alone}, 16, warm_up=1)["alone"].summary(count)
     # What is compared is small: directly with what it is added to, and often.
-    second = compare(alone, {"ours": ours}, 120, warm_up=2)["ours"].summary(count)
+    second = compare(alone, {"ours": ours}, 48, warm_up=1)["ours"].summary(count)
     unit, with_trainer = first["baseline_us"], first["baseline_us"] * first["cpu"]["ratio"]
     return unit, with_trainer - unit, (second["cpu"]["ratio"] - 1) * with_trainer
 
