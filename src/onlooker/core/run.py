@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from .caller import find_caller
 from .declaration import Declaration
 from .view import ModelView
 
@@ -43,7 +44,7 @@ class Run:
         stage: `"train"`, `"test"`, `"predict"`, or None outside.
         outcome: None while it runs, then `"completed"`, `"stopped"`, `"interrupted"` or `"failed"`.
         reason: why it ended so; `""` where it completed.
-        stopped_by: the class name of the callback that asked to stop, or None.
+        stopped_by: the class name of the callback whose hook, or other method, asked to stop, or None.
         first_epoch: with which the training begins; a callback may still change it in `on_train_begin`.
         is_resumed: whether it goes on from a saved one.
         is_live: whether it is under way.
@@ -143,7 +144,8 @@ class Run:
         if self.is_stop_requested or is_too_late:
             return
         self.is_stop_requested = True
-        self.stopped_by = _calling_callback()
+        caller = find_caller(self)
+        self.stopped_by = None if caller is None else type(caller).__name__
         self.reason = reason or (f"stopped by {self.stopped_by}" if self.stopped_by else "stopped")
 
     @property
@@ -269,20 +271,3 @@ class Run:
         self.is_stop_requested = self.is_resumed = False
         self.first_epoch = self.step = 0
         self.native_logs = {}
-
-
-def _calling_callback() -> str | None:
-    """Return the class name of the callback from whose method `stop` was called."""
-    import sys
-
-    from .callback import Callback
-
-    frame = sys._getframe(2)
-    for _ in range(4):
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, Callback):
-            return type(caller).__name__
-        if frame.f_back is None:
-            return None
-        frame = frame.f_back
-    return None
