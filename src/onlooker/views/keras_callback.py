@@ -20,6 +20,7 @@ from onlooker.core.trigger import Trigger
 
 from .keras_direction import settle_direction
 from .keras_facade import facade_of
+from .keras_facade_rate import RateFacade
 from .keras_table import find_row, is_of_old_keras
 from .weights_average import SwapCompanion
 
@@ -290,7 +291,7 @@ def _carry_over(given: dict[str, Any], plain: dict[str, Any], logs: Any) -> None
     """Put into the logs what a callback has changed in its copy."""
     for name, value in plain.items():
         if name not in given or value is not given[name]:
-            logs[name] = value
+            logs[name] = float(value) if isinstance(value, RateFacade) else value
     for name in given:
         if name not in plain:
             del logs[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from onlooker.core.errors import AttachError
+from onlooker.core.errors import AttachError, nearest
 
 LESS = ("loss", "error")
 MORE = ("accuracy", "acc", "auc")
@@ -29,9 +29,11 @@ def settle_direction(callback: Any) -> None:
         if direction is None and not getattr(callback, "save_best_only", True):
             direction = "min"  # it saves every time, and asks only because it always asks
         if direction is None:
+            guess = _likely_name(callback.monitor)
+            hint = f"did you mean {guess!r}? Otherwise " if guess else ""
             raise AttachError(
                 f"{type(callback).__name__}(monitor={callback.monitor!r}, mode='auto'): nobody can tell from the name "
-                f"whether it should rise or fall; pass mode='max' or mode='min'"
+                f"whether it should rise or fall; {hint}pass mode='max' or mode='min'"
             )
         callback.mode = direction
     if getattr(callback, "save_freq", "epoch") != "epoch":
@@ -57,6 +59,13 @@ def find_direction(name: str) -> str | None:
     if name.endswith(LESS):
         return "min"
     return "max" if words[-1] in MORE else None
+
+
+def _likely_name(name: str) -> str | None:
+    """Return the name that was probably meant, where a known one ends nearly like it."""
+    front, divider, last = name.rpartition("_")
+    guess = nearest(last, (*LESS, *MORE), cutoff=0.8)
+    return f"{front}{divider}{guess}" if guess else None
 
 
 def _direction_in_keras(metric: str) -> str | None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from onlooker.core.errors import AbsentError
 
+from .keras_facade_rate import RateFacade
+
 if TYPE_CHECKING:
     from onlooker.core.run import Run
 
@@ -37,16 +39,14 @@ class OptimizerFacade:
         return f"{type(self).__name__}({self.name!r})"
 
     @property
-    def learning_rate(self) -> float:
-        """The learning rate; setting it takes effect with the next step."""
-        rates = self._run.view.get_learning_rate()
-        if isinstance(rates, dict):
-            raise ValueError(f"there are several learning rates ({rates}); read them from optimizer.optimizers")
-        return float(rates)
+    def learning_rate(self) -> RateFacade:
+        """The learning rate; setting it, or assigning to it, takes effect with the next step."""
+        self._read_rate()  # where there is none to read, it says so at once
+        return RateFacade(self._read_rate, self._write_rate)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        self._run.view.set_learning_rate(float(value))
+        self._write_rate(float(value))
 
     @property
     def iterations(self) -> int:
@@ -69,6 +69,15 @@ class OptimizerFacade:
     def build(self, variables: Any) -> None:
         """Do nothing: the optimizer knows its weights."""
 
+    def _read_rate(self) -> float:
+        rates = self._run.view.get_learning_rate()
+        if isinstance(rates, dict):
+            raise ValueError(f"there are several learning rates ({rates}); read them from optimizer.optimizers")
+        return float(rates)
+
+    def _write_rate(self, value: float) -> None:
+        self._run.view.set_learning_rate(value)
+
     def _kept_average(self) -> WeightsAverage:
         if self.average is None:
             raise AttributeError("no average of the weights is kept; set optimizer.use_ema = True")
@@ -86,10 +95,10 @@ class OptimizersFacade(OptimizerFacade):
 
     def __init__(self, run: Run, name: str, rates: dict[str, float]) -> None:
         super().__init__(run, name)
-        self.optimizers = [_RateFacade(run, rate, list(rates)) for rate in rates]
+        self.optimizers = [_OptimizerOfOneRate(run, rate, list(rates)) for rate in rates]
 
 
-class _RateFacade(OptimizerFacade):
+class _OptimizerOfOneRate(OptimizerFacade):
     """One of several learning rates. They may be equal for a while; the names stay."""
 
     def __init__(self, run: Run, name: str, names: list[str]) -> None:
@@ -100,14 +109,11 @@ class _RateFacade(OptimizerFacade):
         rates = self._run.view.get_learning_rate()
         return rates if isinstance(rates, dict) else dict.fromkeys(self._names, rates)
 
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate; setting it takes effect with the next step."""
+    def _read_rate(self) -> float:
         return float(self._rates()[self.name])
 
-    @learning_rate.setter
-    def learning_rate(self, value: Any) -> None:
-        self._run.view.set_learning_rate({**self._rates(), self.name: float(value)})
+    def _write_rate(self, value: float) -> None:
+        self._run.view.set_learning_rate({**self._rates(), self.name: value})
 
 
 def find_optimizer(run: Run, before: OptimizerFacade | None) -> OptimizerFacade | None:

@@ -290,6 +290,20 @@ def test_a_direction_that_nobody_can_tell_is_refused_when_attached():
         adapt(best)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("val_los", "val_loss"), ("generator_lss", "generator_loss"), ("acuracy", "accuracy")]
+)
+def test_a_misspelt_name_is_taken_for_what_it_was_meant_to_be(name, meant):
+    with pytest.raises(AttachError, match=rf"; did you mean '{meant}'\? Otherwise pass mode='max' or mode='min'"):
+        adapt(callbacks.EarlyStopping(monitor=name))
+
+
+@pytest.mark.parametrize("name", ["points", "val_f2", "cost", "mean_io_u"])
+def test_a_name_that_is_like_no_known_one_is_not_corrected(name):
+    with pytest.raises(AttachError, match="whether it should rise or fall; pass mode='max' or mode='min'"):
+        adapt(callbacks.EarlyStopping(monitor=name))
+
+
 def test_a_checkpoint_that_compares_nothing_needs_no_direction(tmp_path):
     run([callbacks.ModelCheckpoint(tmp_path / "a.weights.h5", "points", save_weights_only=True)])
     assert (tmp_path / "a.weights.h5").exists()

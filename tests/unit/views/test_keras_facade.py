@@ -221,6 +221,61 @@ class TestOptimizer:
         assert not hasattr(facade.optimizer, "optimizers")
         assert not hasattr(facade.optimizer, "inner_optimizer")
 
+    def test_a_rate_is_assigned_to_as_in_keras(self):
+        module, optimizer = make_torch()
+        facade = facade_for(module, optimizer)
+        rate = facade.optimizer.learning_rate
+        rate.assign(0.25)
+        assert optimizer.param_groups[0]["lr"] == 0.25
+        assert type(optimizer.param_groups[0]["lr"]) is float
+        rate.assign_add(0.5)
+        rate.assign_sub(np.float32(0.25))
+        assert optimizer.param_groups[0]["lr"] == 0.5
+        facade.optimizer.learning_rate = rate * 0.5
+        assert optimizer.param_groups[0]["lr"] == 0.25
+        rate.assign(facade.optimizer.learning_rate)
+        assert (float(rate), rate.value, rate.name, rate.shape) == (0.25, 0.25, "learning_rate", ())
+
+    def test_a_rate_that_is_kept_shows_what_is_set_later(self):
+        module, optimizer = make_torch()
+        facade = facade_for(module, optimizer)
+        rate = facade.optimizer.learning_rate
+        optimizer.param_groups[0]["lr"] = 0.125
+        assert float(rate) == rate.numpy() == np.asarray(rate) == keras.ops.convert_to_numpy(rate) == 0.125
+
+    def test_a_rate_is_reckoned_with_like_a_number(self):
+        module, optimizer = make_torch()
+        rate = facade_for(module, optimizer).optimizer.learning_rate
+        assert (rate * 2, 2 * rate, 1 - rate, rate / 2, rate**2, -rate) == (1.0, 1.0, 0.5, 0.25, 0.25, -0.5)
+        assert rate == 0.5
+        assert rate > 0.4
+        assert min(rate, 0.1) == 0.1
+        assert (round(rate, 2), f"{rate:.3f}", np.log2(rate), bool(rate)) == (0.5, "0.500", -1.0, True)
+        assert (torch.ones(2) * rate).tolist() == (rate * torch.ones(2)).tolist() == [0.5, 0.5]
+        assert keras.ops.convert_to_numpy(keras.ops.multiply(rate, 2.0)) == 1.0
+        assert repr(rate) == "RateFacade(0.5)"
+
+    def test_a_rate_in_the_logs_is_a_number_that_stays(self):
+        class Halve(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                rate = self.model.optimizer.learning_rate
+                logs["rate"] = rate
+                rate.assign(rate / 2)
+
+        history = ol.callbacks.History()
+        fit_loop(*make_torch(), [Halve(), history], epochs=3)
+        assert history.history["rate"] == [0.25, 0.125, 0.0625]
+
+    def test_one_of_several_rates_is_assigned_to(self):
+        models = {name: torch.nn.Linear(2, 3) for name in ("generator", "discriminator")}
+        optimizers = {
+            name: torch.optim.SGD(model.parameters(), rate)
+            for (name, model), rate in zip(models.items(), (0.1, 0.4), strict=True)
+        }
+        generator, _ = facade_for(models, optimizers).optimizer.optimizers
+        generator.learning_rate.assign(0.3)
+        assert [one.param_groups[0]["lr"] for one in optimizers.values()] == [0.3, 0.4]
+
     def test_none(self):
         assert facade_for(make_torch()[0]).optimizer is None
 
