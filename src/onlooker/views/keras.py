@@ -1,14 +1,12 @@
 """A look at a Keras model, on whatever backend Keras runs.
 
-Owns names, learning rates, what has to be kept so that observing leaves no trace, and the files that `run.save` writes.
-Random states are in `keras_random`.
+Owns names, learning rates, what has to be kept so that observing leaves no trace, and what `run.save` writes. Random
+states are in `keras_random`, the files in `keras_files`.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fnmatch import fnmatchcase
@@ -20,13 +18,11 @@ from onlooker.core.errors import AbsentError, DataError
 from onlooker.core.view import ModelView
 from onlooker.inside import Look
 
+from .keras_files import BESIDE, both_files, is_whole
 from .keras_layers import chosen_layers, named
 from .keras_random import global_generator, load_random_state, random_state, seed_all, set_global_generator
 from .keras_rates import rate_of, set_rate
 from .weights_h5 import read_weights, write_weights
-
-BESIDE = ".run.h5"
-"""What is added to the path of a saved model: beside it stand position, random states and callbacks' states."""
 
 
 class KerasView(ModelView):
@@ -87,10 +83,15 @@ class KerasView(ModelView):
 
         Raises:
             AbsentError: a schedule decides on the rate.
-            ValueError: the optimizers' rates differ, and one number was given.
+            ValueError: the optimizers' rates differ, and one number was given; or a name is unknown.
+            TypeError: what shall be a rate is no number.
         """
         optimizers = self._given_optimizers()
         if isinstance(value, dict):
+            if unknown := [name for name in value if name not in optimizers]:
+                raise ValueError(
+                    f"no learning rate is called {', '.join(map(repr, unknown))}; known: {', '.join(optimizers)}"
+                )
             for name, rate in value.items():
                 set_rate(optimizers[name], rate)
             return
@@ -171,20 +172,13 @@ class KerasView(ModelView):
 
         Raises:
             DataError: the path ends otherwise.
+            OSError: nothing can be written there.
         """
-        write = self.model.save if _is_whole(path) else self.model.save_weights
+        write = self.model.save if is_whole(path) else self.model.save_weights
         self.sync()
-        folder = os.path.dirname(os.path.abspath(path))
-        os.makedirs(folder, exist_ok=True)
-        unfinished = tempfile.mkdtemp(prefix=".onlooker-", dir=folder)
-        try:
-            beside = os.path.join(unfinished, os.path.basename(path))
-            write(beside)
-            write_weights(beside + BESIDE, {"extra": extra, "random": random_state(self.model)})
-            os.replace(beside, path)
-            os.replace(beside + BESIDE, path + BESIDE)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        with both_files(path) as unfinished:
+            write(unfinished)
+            write_weights(unfinished + BESIDE, {"extra": extra, "random": random_state(self.model)})
 
     def load(self, path: str) -> dict[str, Any]:
         """Put weights, optimizer and random states back, and return `extra`. The model itself stays the same object.
@@ -192,7 +186,7 @@ class KerasView(ModelView):
         Raises:
             DataError: the path ends in neither `.keras` nor `.weights.h5`, or what stands beside it is missing.
         """
-        _is_whole(path)
+        is_whole(path)
         if not os.path.exists(path + BESIDE):
             raise DataError(
                 f"{path + BESIDE} is missing: run.save writes it beside the model. "
@@ -285,12 +279,3 @@ def _assign(variables: list[Any], values: list[Any]) -> None:
         raise DataError(f"the saved state has {len(values)} variables, the model {len(variables)}; it is another model")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _is_whole(path: str) -> bool:
-    """Say whether a path is for a whole model, or else for weights; refuse any other."""
-    if not path.endswith((".keras", ".weights.h5")):
-        raise DataError(
-            f"{path!r} tells Keras no format; end it in '.keras' (the whole model) or '.weights.h5' (no architecture)"
-        )
-    return path.endswith(".keras")

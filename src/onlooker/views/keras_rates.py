@@ -22,9 +22,14 @@ def set_rate(optimizer: Any, value: float) -> None:
 
     Raises:
         AbsentError: a schedule decides on it.
+        TypeError: the value is no number.
     """
     try:
-        optimizer.learning_rate = float(value)
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"a learning rate must be a number, not {value!r:.60}") from None
+    try:
+        optimizer.learning_rate = number
     except (TypeError, AttributeError) as error:  # Keras' own refusals of a schedule object and of a function
         raise AbsentError(
             f"the learning rate of {type(optimizer).__name__} follows a schedule, so it cannot be set; "

@@ -95,6 +95,20 @@ class TestLearningRate:
         view.scale_learning_rate(2.0)
         assert view.get_learning_rate() == {"optimizer": 0.5, "second_optimizer": pytest.approx(0.02)}
 
+    @pytest.mark.parametrize("value", [None, "a", [0.1, 0.2]])
+    @pytest.mark.parametrize("form", [lambda value: value, lambda value: {"optimizer": value}], ids=["one", "named"])
+    def test_what_is_no_number_is_not_blamed_on_a_schedule(self, value, form):
+        view = KerasView(make_model())
+        with pytest.raises(TypeError, match=r"^a learning rate must be a number, not "):
+            view.set_learning_rate(form(value))
+        assert view.get_learning_rate() == pytest.approx(0.01)
+
+    def test_an_unknown_name_is_answered_with_those_there_are(self):
+        view = KerasView(make_model())
+        with pytest.raises(ValueError, match=r"^no learning rate is called 'x'; known: optimizer$"):
+            view.set_learning_rate({"optimizer": 0.5, "x": 1})
+        assert view.get_learning_rate() == pytest.approx(0.01)
+
     def test_within_a_loss_scale(self):
         view = KerasView(make_model(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.125))))
         assert view.get_learning_rate() == 0.125
@@ -220,6 +234,22 @@ class TestFiles:
         with pytest.raises(DataError):
             view.save(path, {"epoch": object()})
         assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
+
+    def test_what_cannot_be_written_is_said_by_the_path_that_was_given(self, tmp_path):
+        view = KerasView(make_model())
+        (tmp_path / "taken").touch()
+        (tmp_path / "folder.keras").mkdir()
+        (tmp_path / "loop").symlink_to("loop")
+        for name, kind in (
+            ("taken/a.keras", NotADirectoryError),
+            ("folder.keras", IsADirectoryError),
+            ("loop/deep/a.weights.h5", OSError),
+        ):
+            path = str(tmp_path / name)
+            with pytest.raises(kind) as caught:
+                view.save(path, {})
+            assert (caught.value.filename, caught.value.filename2) == (path, None)
+        assert sorted(os.listdir(tmp_path)) == ["folder.keras", "loop", "taken"], "nothing half-written is left"
 
     def test_wrong_paths(self, tmp_path):
         view = KerasView(make_model())
