@@ -10,24 +10,20 @@ from .callback import Callback
 from .declaration import ABSENT
 from .errors import AttachError, TriggerError, nearest
 from .hooks import ALIASES, HOOKS, arguments, signature
+from .names import POLICIES, check_names
 from .parameters import parameters_of
-from .run import Run
-from .spelling import nearest_hook
 from .trigger import Trigger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
     from typing import Any
 
     from .declaration import Declaration
     from .view import ModelView
 
-POLICIES = ("raise", "warn", "disable")
 FIRST_RANK = "rank 0"
 """What `Callback.only_on` says of one that runs in the first process only."""
-
-_OWN_NAMES = frozenset((*HOOKS, *ALIASES, "on_error"))
 
 
 def listed(callbacks: Any) -> list[Any]:
@@ -77,10 +73,7 @@ def check_callback(callback: object) -> None:
         raise AttachError(f"{name}.needs={callback.needs!r} must be a tuple of names: ({callback.needs!r},)")
     if callback.only_on not in (None, FIRST_RANK):
         raise AttachError(f"{name}.only_on={callback.only_on!r} must be {FIRST_RANK!r}, or None to run in each process")
-    _check_own_attributes(callback, name)
-    for attribute in _names_like_hooks(callback):
-        if attribute not in _OWN_NAMES:
-            _check_spelling(name, attribute)
+    check_names(callback)
 
 
 def heard_hooks(callback: Callback) -> dict[str, Callable[..., None]]:
@@ -160,41 +153,6 @@ def check_trigger(callback: Callback, hook: str, trigger: Trigger) -> None:
         trigger.check_hook(hook)
     except TriggerError as error:
         raise AttachError(f"{type(callback).__name__}.{hook}: {error}") from None
-
-
-def _check_own_attributes(callback: Callback, name: str) -> None:
-    """Refuse a callback that uses a name of Onlooker's for something of its own."""
-    given = callback.__dict__.get("run")
-    if given is not None and not isinstance(given, Run):
-        raise AttachError(
-            f"{name}.run is set to {given!r:.60}, but run is what a callback is given when it is attached; "
-            f"call it something else"
-        )
-    if given is None and "model" in callback.__dict__:
-        raise AttachError(
-            f"{name}.model is set by the callback itself, but model is the model of the training, which it is given "
-            f"when it is attached; call it something else"
-        )
-
-
-def _names_like_hooks(callback: Callback) -> Iterator[str]:
-    """Yield the names that begin with `on_` of the instance and of its classes below `Callback`."""
-    places: list[Mapping[str, Any]] = [callback.__dict__]
-    places += [kind.__dict__ for kind in type(callback).__mro__ if kind is not Callback and kind is not object]
-    for place in places:
-        for attribute, value in place.items():
-            is_like = attribute.startswith("on_") or (attribute.startswith("on") and attribute[2:3].isupper())
-            if is_like and callable(value):
-                yield attribute
-
-
-def _check_spelling(name: str, attribute: str) -> None:
-    guess = nearest_hook(attribute)
-    if guess:
-        raise AttachError(
-            f"{name}.{attribute} is no hook and would never be called; did you mean {guess}? "
-            f"(if it is meant to be a method of your own, give it a name without 'on_')"
-        )
 
 
 def _check_arguments(name: str, attribute: str, hook: str, method: Callable[..., None]) -> None:

@@ -170,6 +170,8 @@ class Callback:
     def set_params(self, params: dict[str, Any]) -> None:
         """Take Keras' dict of parameters. Called by Keras and by nobody else."""
         self.params = params
+        if "params" not in self._bound_names:
+            self._bound_names = (*self._bound_names, "params")
 
     def set_model(self, model: Any = None) -> None:
         """Let the host of this kind of model take over. Called by Keras and by nobody else.

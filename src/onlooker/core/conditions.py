@@ -11,7 +11,7 @@ from .errors import TriggerError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Never, TypeVar
 
     from .gate import Moment
     from .run import Run
@@ -48,7 +48,16 @@ class Trigger:
         return False
 
     def __call__(self, hook: Hook) -> Hook:
-        """Gate a hook: used as a decorator above the method."""
+        """Gate a hook: used as a decorator above the method.
+
+        Raises:
+            TriggerError: it stands above a class, or above what is no function.
+        """
+        if isinstance(hook, type):
+            raise TriggerError(
+                f"{self!r} stands above the class {hook.__name__}, but a trigger goes above a hook; "
+                f"for all hooks of a callback write in the class: when = {self!r}"
+            )
         if not callable(hook):
             raise TriggerError(f"{self!r} stands above {hook!r}, which is no function")
         above: Trigger | None = getattr(hook, "_onlooker_when", None)
@@ -56,10 +65,16 @@ class Trigger:
         return hook
 
     def __or__(self, other: Trigger) -> Trigger:
-        return AnyOf(self, other) if isinstance(other, Trigger) else NotImplemented
+        return AnyOf(self, _checked(other, self, "|"))
 
     def __and__(self, other: Trigger) -> Trigger:
-        return AllOf(self, other) if isinstance(other, Trigger) else NotImplemented
+        return AllOf(self, _checked(other, self, "&"))
+
+    def __ror__(self, other: Never) -> Trigger:
+        return AnyOf(_checked(other, self, "|"), self)
+
+    def __rand__(self, other: Never) -> Trigger:
+        return AllOf(_checked(other, self, "&"), self)
 
     def __invert__(self) -> Trigger:
         return Not(self)
@@ -141,7 +156,13 @@ class When(Trigger):
 
     def passes(self, moment: Moment) -> bool:
         """Say whether the condition holds at a moment."""
-        return bool(self.predicate(moment.run))
+        try:
+            return bool(self.predicate(moment.run))
+        except Exception as error:
+            note = f"in the trigger {self!r}"
+            if note not in getattr(error, "__notes__", ()):  # one object may be raised again and again
+                error.add_note(note)
+            raise
 
     def __repr__(self) -> str:
         return f"when({getattr(self.predicate, '__name__', self.predicate)})"
@@ -237,6 +258,14 @@ class Before(Counting):
         """Say whether the condition holds at a moment."""
         count = moment.count(self.unit)
         return count is not None and count < self.value
+
+
+def _checked(other: object, trigger: Trigger, sign: str) -> Trigger:
+    """Return what a trigger is combined with, if that is one too."""
+    if isinstance(other, Trigger):
+        return other
+    hint = "; a function of the run becomes one by onlooker.when(function)" if callable(other) else ""
+    raise TriggerError(f"{trigger!r} can be combined by {sign} with another trigger only, not with {other!r:.80}{hint}")
 
 
 def _inner(trigger: Trigger, outer: Trigger) -> str:

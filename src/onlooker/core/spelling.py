@@ -35,6 +35,9 @@ PHRASES = {
 }
 """What comes of their words in ours, and how we say it."""
 
+JOINED = {name.replace("_", ""): name for name in (*HOOKS, *ALIASES)}
+"""The hooks, by their names in one word."""
+
 
 def nearest_hook(name: str) -> str | None:
     """Return the hook that somebody may have meant by a name, or None where none is like it.
@@ -45,6 +48,8 @@ def nearest_hook(name: str) -> str | None:
         >>> nearest_hook("onEpochEnd")
         'on_epoch_end'
     """
+    if name.replace("_", "").lower() in JOINED:
+        return JOINED[name.replace("_", "").lower()]
     snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
     translated = "_".join(WORDS.get(word, word) for word in snake.split("_"))
     for phrase, ours in PHRASES.items():

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from .conditions import After, At, Before, Every, Trigger, When
 from .errors import TriggerError
+from .parameters import parameters_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
     from .run import Run
+
+    Builder = TypeVar("Builder", bound=Callable[..., Trigger])
 
 __all__ = ["Trigger", "after", "at", "before", "checked_trigger", "every", "when"]
 
@@ -34,6 +38,24 @@ def checked_trigger(name: str, trigger: object, hook: str) -> Trigger:
     return trigger
 
 
+def _says_what_of(builder: Builder) -> Builder:
+    """Have a builder that was given a value without a name say which names there are."""
+    name, units = builder.__name__, builder.__kwdefaults__ or {}
+
+    def build(*unnamed: object, **named: object) -> Trigger:
+        if unnamed:
+            value = "n" if callable(unnamed[0]) else f"{unnamed[0]!r:.60}"
+            ways = " or ".join(f"{name}({unit}={value})" for unit in units)
+            raise TriggerError(f"{name}({unnamed[0]!r:.60}) does not say of what; write {ways}")
+        return builder(**named)
+
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+        setattr(build, attribute, getattr(builder, attribute))
+    build.__wrapped__ = builder  # type: ignore[attr-defined]  # for who asks for its signature
+    return build  # type: ignore[return-value]
+
+
+@_says_what_of
 def every(
     *, epochs: int | None = None, batches: int | None = None, steps: int | None = None, seconds: float | None = None
 ) -> Trigger:
@@ -53,6 +75,7 @@ def every(
     return Every(unit, _number("every", unit, value, least=1))
 
 
+@_says_what_of
 def at(
     *,
     epochs: int | Iterable[int] | None = None,
@@ -80,6 +103,7 @@ def at(
     return At(unit, frozenset(int(_number("at", unit, item, least=least)) for item in values))
 
 
+@_says_what_of
 def after(
     *, epochs: int | None = None, batches: int | None = None, steps: int | None = None, seconds: float | None = None
 ) -> Trigger:
@@ -98,6 +122,7 @@ def after(
     return After(unit, _number("after", unit, value, least=0))
 
 
+@_says_what_of
 def before(
     *, epochs: int | None = None, batches: int | None = None, steps: int | None = None, seconds: float | None = None
 ) -> Trigger:
@@ -123,7 +148,7 @@ def when(predicate: Callable[[Run], bool]) -> Trigger:
         predicate: takes the `Run`, returns whether to pass. Asked once for a begin and end pair.
 
     Raises:
-        TriggerError: it cannot be called.
+        TriggerError: it cannot be called with a run.
 
     Example:
         >>> when(lambda run: run.epoch == 3 and run.batch == 0)
@@ -131,7 +156,14 @@ def when(predicate: Callable[[Run], bool]) -> Trigger:
     """
     if not callable(predicate) or isinstance(predicate, Trigger):
         raise TriggerError(f"when() takes a function of the run, not {predicate!r}")
-    return When(predicate)
+    trigger, parameters = When(predicate), parameters_of(predicate)
+    if parameters is not None:
+        problem = parameters.problem(1) if parameters.is_plain else "is async or a generator"
+        if problem:
+            raise TriggerError(
+                f"{trigger!r}: the function {problem}; expected a function of the run: lambda run: run.epoch > 3"
+            )
+    return trigger
 
 
 def _one(name: str, **given: object) -> tuple[str, object]:

@@ -1,5 +1,6 @@
 """Everything that is refused when it is attached, each with the nearest right name, and what is let through."""
 
+import copy
 import functools
 import inspect
 import unittest.mock
@@ -7,12 +8,13 @@ import unittest.mock
 import pytest
 from tests.names import without_address
 
-from onlooker.core.attach import POLICIES, check_callback, heard_hooks, listed
+from onlooker.core.attach import check_callback, heard_hooks, listed
 from onlooker.core.callback import Callback
 from onlooker.core.declaration import Declaration, absent
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import AttachError
 from onlooker.core.hooks import ALIASES, HOOKS, arguments
+from onlooker.core.names import POLICIES
 from onlooker.core.run import Run
 from onlooker.core.trigger import after, at, before, every, when
 
@@ -192,6 +194,14 @@ MISSPELLED = {
     "on_epoch_beginning": "on_epoch_begin",
     "on_epcoh_end": "on_epoch_end",
     "on_Epoch_end": "on_epoch_end",
+    "On_epoch_end": "on_epoch_end",
+    "On_epoch_ends": "on_epoch_end",
+    "ON_EPOCH_END": "on_epoch_end",
+    "onepochend": "on_epoch_end",
+    "onEpochend": "on_epoch_end",
+    "on_epochend": "on_epoch_end",
+    "OnTrainBatchEnd": "on_train_batch_end",
+    "onbatchend": "on_batch_end",
     "on_train_batches_end": "on_train_batch_end",
     "on_train_batch_ends": "on_train_batch_end",
     "on_train_batch_start": "on_train_batch_begin",
@@ -245,7 +255,23 @@ def test_a_misspelled_hook_names_the_right_one(name, where):
     assert f"did you mean {MISSPELLED[name]}? " in message
 
 
-@pytest.mark.parametrize("name", ["on_click", "on_picture", "on_error_again", "online", "on_", "_on_epoch_ends"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "on_click",
+        "on_picture",
+        "on_error_again",
+        "online",
+        "on_",
+        "On_click",
+        "once_per_epoch_end",
+        "only_train_end",
+        "_on_epoch_ends",
+        "_on_epoch_end",
+        "epoch_end",
+        "train_begin",
+    ],
+)
 def test_methods_of_ones_own_are_let_be(name):
     attach(make(**{name: lambda self: None}))
 
@@ -275,15 +301,70 @@ def test_what_others_call_a_moment_leads_to_our_hook(name, meant):
     assert f"Watch.{name} is no hook and would never be called; did you mean {meant}? " in message
 
 
+@pytest.mark.parametrize("where", ["class", "instance"])
+@pytest.mark.parametrize("name", ["on_eror", "on_errors", "on_err", "onerror", "On_error"])
+def test_a_misspelled_policy_attribute_is_refused(name, where):
+    callback = make(**{name: "warn"}) if where == "class" else make()
+    if where == "instance":
+        setattr(callback, name, "warn")
+    assert refusal(callback) == f"Watch.{name}='warn' says nothing to anybody; did you mean on_error?"
+
+
+@pytest.mark.parametrize(("name", "value"), [("on_errors", []), ("on_what", "raise"), ("on_error_text", "it broke")])
+def test_attributes_that_only_look_a_little_like_the_policy(name, value):
+    attach(make(**{name: value}))
+
+
 # Names of ours that a callback uses for something else.
 
 
-@pytest.mark.parametrize("name", ["run", "model"])
+@pytest.mark.parametrize("name", ["run", "model", "params"])
 def test_an_attribute_of_ours_set_by_the_callback_is_refused(name):
     callback = make()
     setattr(callback, name, object())
     assert f"Watch.{name} is set" in refusal(callback)
     assert "call it something else" in refusal(callback)
+
+
+@pytest.mark.parametrize("name", ["run", "model", "params"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (lambda self: 1, "is a method, but"),
+        (staticmethod(len), "is a method, but"),
+        ({"epochs": 1}, "is set to {'epochs': 1} in the class, but"),
+        (property(lambda self: 1), "is a property that cannot be set, but"),
+    ],
+    ids=["method", "static method", "value", "property"],
+)
+def test_a_name_of_ours_taken_in_the_class_is_refused(name, value, words):
+    for kind in (
+        type("Watch", (Callback,), {name: value}),
+        type("Watch", (type("P", (Callback,), {name: value}),), {}),
+    ):
+        message = refusal(kind())
+        assert message.startswith(f"Watch.{name} {words} {name} is ")
+        assert message.endswith("when it is attached; call it something else")
+
+
+@pytest.mark.parametrize("name", ["run", "model", "params"])
+def test_names_of_ours_in_the_class_that_do_no_harm(name):
+    both_ways = property(lambda self: vars(self)[name], lambda self, value: vars(self).update({name: value}))
+    for value in (None, both_ways):
+        callback = make(**{name: value})
+        run = attach(callback).run
+        assert getattr(callback, name) is (run if name == "run" else getattr(run, name))
+
+
+def test_what_a_run_has_given_is_not_the_callbacks_own():
+    callback = make()
+    for _ in range(3):
+        attach(callback)
+    by_keras = make()
+    by_keras.set_params({"epochs": 3})  # before set_model, as in a loop of somebody's own
+    by_keras.set_params({"epochs": 4})
+    attach(by_keras)
+    assert attach(copy.copy(by_keras)).callbacks[0].params == {}
 
 
 def test_needs_that_are_one_word_are_refused():
@@ -574,6 +655,23 @@ def test_a_trigger_on_the_value_of_the_step_goes_anywhere(trigger):
 
 def test_a_whole_callback_with_a_trigger_may_have_hooks_that_always_come():
     attach(make(when=every(epochs=2), on_train_begin=lambda self, logs=None: None))
+
+
+@pytest.mark.parametrize("dress", [lambda function: function, staticmethod, classmethod])
+def test_a_trigger_above_a_method_that_is_no_hook(dress):
+    callback = make(draw=dress(every(epochs=2)(lambda self: None)), on_epoch_end=lambda self, epoch, logs: None)
+    assert refusal(callback) == (
+        "Watch.draw has the trigger every(epochs=2) above it, but draw is no hook, and triggers gate hooks only. "
+        "Put it above the hook that calls draw, or remove it"
+    )
+
+
+def test_a_method_that_is_a_hook_under_another_name_may_have_a_trigger():
+    function = every(epochs=2)(lambda self, epoch, logs=None: None)
+    attach(make(draw=function, on_epoch_end=function))
+    callback = make(draw=function)
+    callback.on_epoch_end = callback.draw
+    attach(callback)
 
 
 def test_when_on_a_callback_without_hooks():

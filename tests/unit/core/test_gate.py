@@ -319,7 +319,8 @@ def test_a_predicate_that_raises_is_the_callbacks_fault():
     callback = watch(["on_epoch_end"], [], when=when(lambda run: 1 / 0))
     with pytest.raises(ZeroDivisionError) as caught:
         Training([callback]).go([[]])
-    assert "Watch.on_epoch_end, epoch 0" in caught.value.__notes__[0]
+    assert caught.value.__notes__[0] == "in the trigger when(<lambda>)"
+    assert "Watch.on_epoch_end, epoch 0" in caught.value.__notes__[1]
 
 
 def test_epochs_of_a_test_that_stands_alone():

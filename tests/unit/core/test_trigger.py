@@ -1,7 +1,13 @@
 """How triggers are built and shown: every bad value is refused where it is written."""
 
-import pytest
+import functools
+import unittest.mock
 
+import pytest
+from tests.names import without_address
+
+from onlooker.core.callback import Callback
+from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import TriggerError
 from onlooker.core.trigger import Trigger, after, at, before, every, when
 
@@ -16,8 +22,6 @@ def test_exactly_one_argument(builder):
     assert isinstance(caught.value, ValueError)
     with pytest.raises(TriggerError, match="got epochs=1, steps=2"):
         builder(epochs=1, steps=2)
-    with pytest.raises(TypeError):
-        builder(5)
     with pytest.raises(TypeError):
         builder(epoch=5)
 
@@ -94,14 +98,105 @@ def test_combined_with_what_is_no_trigger(other):
         lambda: other | every(epochs=1),
         lambda: other & every(epochs=1),
     ):
-        with pytest.raises(TypeError):
+        with pytest.raises(TriggerError, match=r"^every\(epochs=1\) can be combined by [|&] with another ") as caught:
             combine()
+        assert str(caught.value).endswith("by onlooker.when(function)") is callable(other)
 
 
 @pytest.mark.parametrize("thing", [3, None, "x"])
 def test_above_what_is_no_function(thing):
     with pytest.raises(TriggerError, match=r"stands above .*, which is no function"):
         every(epochs=1)(thing)
+
+
+def test_above_a_class_it_says_where_it_goes():
+    with pytest.raises(TriggerError) as caught:
+
+        @every(epochs=2)
+        class Watch: ...
+
+    assert str(caught.value) == (
+        "every(epochs=2) stands above the class Watch, but a trigger goes above a hook; "
+        "for all hooks of a callback write in the class: when = every(epochs=2)"
+    )
+
+
+@pytest.mark.parametrize("builder", [every, at, after, before], ids=lambda builder: builder.__name__)
+def test_a_value_without_a_name_is_told_the_names(builder):
+    name = builder.__name__
+    with pytest.raises(TriggerError) as caught:
+        builder(5)
+    assert str(caught.value).startswith(
+        f"{name}(5) does not say of what; write {name}(epochs=5) or {name}(batches=5) or "
+    )
+    with pytest.raises(TriggerError, match=rf"does not say of what; write {name}\(epochs=n\) or "):
+
+        @builder
+        def on_epoch_end(self, epoch, logs=None): ...
+
+
+def takes_nothing(): ...
+def takes_two(run, more): ...
+def takes_keyword(run, *, more): ...
+async def asynchronous(run): ...
+
+
+class Asks:
+    def of_the_run(self, run): ...
+    def of_nothing(self): ...
+    def __call__(self, run, more): ...
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (takes_nothing, "when(takes_nothing): the function takes (nothing), which is too few; expected a function of"),
+        (lambda: True, "when(<lambda>): the function takes (nothing), which is too few"),
+        (takes_two, "takes (run, more), which is 1 more than it is given"),
+        (takes_keyword, "needs the keyword more, which nobody gives"),
+        (Asks().of_nothing, "takes (nothing), which is too few"),
+        (Asks(), "takes (run, more), which is 1 more than it is given"),
+        (functools.partial(takes_two, 1, 2), "takes (nothing), which is too few"),
+        (asynchronous, "is async or a generator"),
+    ],
+)
+def test_when_looks_at_what_the_function_takes(function, problem):
+    with pytest.raises(TriggerError) as caught:
+        when(function)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda run, more=1: True,
+        lambda *anything: True,
+        Asks().of_the_run,
+        functools.partial(takes_two, more=1),
+        bool,
+        print,
+        unittest.mock.Mock(),
+    ],
+    ids=without_address,
+)
+def test_when_takes_whatever_can_be_called_with_a_run(function):
+    assert isinstance(when(function), Trigger)
+
+
+def test_a_predicate_that_raises_says_which_trigger_it_is():
+    def is_low(run):
+        raise error
+
+    class Watch(Callback):
+        @when(is_low)
+        def on_epoch_end(self, epoch, logs=None): ...
+
+    error = ValueError("no")
+    dispatcher = Dispatcher([Watch()])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"):
+            dispatcher.on_epoch_end(0)
+    assert error.__notes__ == ["in the trigger when(is_low)", "in Watch.on_epoch_end, epoch 0 (on_error='raise')"]
 
 
 def test_above_a_hook_it_gives_back_the_very_function():
