@@ -6,6 +6,7 @@ pictures become a film in `film`.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,9 @@ class ImageGrid(Callback):
     `digits-epoch-0010.png`. When the training ends, however it ends, the drawings become `digits-strip.png` and
     `digits.gif`. A drawing is also recorded as a `Picture`.
 
+    The strip shows 24 drawings at most, the GIF 120. Of more they take as many, evenly spaced, the first and the last
+    always among them. The PNG files are all kept.
+
     Drawing changes nothing: it happens in `run.observing(seed)`, in evaluation mode and without gradients, and random
     numbers drawn there are the same each time. A drawing that fails (`on_error = "warn"`) does not harm the training; a
     directory that cannot be written ends it before the first epoch.
@@ -53,9 +57,10 @@ class ImageGrid(Callback):
 
     Args:
         draw: a function of the model that returns images, as `pixels.to_pixels` takes them: an array of any library,
-            uint8 or floats.
+            uint8, floats or bool.
         directory: where the files go; made if need be. Files of the same names are replaced.
-        name: what the pictures show; the first part of the files' names.
+        name: what the pictures show; the first part of the files' names. Two grids of one run that share a directory
+            need different ones.
         layout: of the images: HW, HWC, CHW, NHW, NHWC or NCHW; None (default) to infer it where it is unambiguous.
         value_range: the lowest and the highest value that floats can have. Default (0, 1).
         columns: how many pictures stand beside each other; None (default) for as near to square as it goes.
@@ -73,8 +78,9 @@ class ImageGrid(Callback):
         gif_path: the animated GIF; None until it is written.
 
     Raises:
-        PictureError: an argument can never be right, when it is made. Later, as a warning: what `draw` returned is no
-            picture of the declared layout and range.
+        PictureError: an argument can never be right, when it is made; or another grid of the run writes the same files,
+            when the training begins. Later, as a warning: what `draw` returned is no picture of the declared layout and
+            range.
         DirectoryError: when the training begins.
 
     Example:
@@ -110,11 +116,11 @@ class ImageGrid(Callback):
         frame_duration_s: float = 0.4,
         last_frame_duration_s: float = 2.5,
     ) -> None:
-        if not callable(draw):
-            raise PictureError(f"draw={draw!r}; expected a function of the model that returns images")
+        _check_function(draw)
         pixels.check_layout(layout)
         pixels.check_value_range(value_range)
         _check_file_name(name)
+        _check_path(directory)
         _check_count("columns", 1 if columns is None else columns, 1)
         _check_count("scale", 1 if scale is None else scale, 1)
         _check_count("padding", padding, 0)
@@ -145,6 +151,7 @@ class ImageGrid(Callback):
         self.strip_path = self.gif_path = None
         # Nothing is lost yet, so here an error is kinder than hours of warnings.
         self._policy, self.on_error = self.on_error, "raise"
+        self._check_others()
         prepare_directory(self.directory)
         self._restore_policy()
         if self.before_training and not self.run.is_resumed:
@@ -181,6 +188,19 @@ class ImageGrid(Callback):
         """Take back what `state_dict` returned. The files have to be in the directory still."""
         self.drawings = [Drawing(int(epochs), str(file_name)) for epochs, file_name in state["drawings"]]
 
+    def _check_others(self) -> None:
+        """Refuse a run in which another grid writes the same files."""
+        for other in self.run.callbacks:
+            if (
+                isinstance(other, ImageGrid)
+                and other is not self
+                and (other.name, other.directory.resolve()) == (self.name, self.directory.resolve())
+            ):
+                raise PictureError(
+                    f"two ImageGrids write {self.name}-… to {str(self.directory)!r} and would replace each other's "
+                    f"files; give one of them another name=, or another directory"
+                )
+
     def _restore_policy(self) -> None:
         if self._policy is not None:
             self.on_error, self._policy = self._policy, None
@@ -188,7 +208,10 @@ class ImageGrid(Callback):
     def _draw(self, epochs: int) -> None:
         run = self.run
         with run.observing(seed=self.seed):
-            images = pixels.to_pixels(self.draw(self.model), self.layout, self.value_range)
+            drawn = self.draw(self.model)
+            if drawn is None:
+                raise PictureError("draw returned None; expected images: is its `return` missing?")
+            images = pixels.to_pixels(drawn, self.layout, self.value_range)
         grid = pixels.arrange(images, self.columns, scale=self.scale, padding=self.padding)
         drawing = Drawing(epochs, f"{self.name}-epoch-{epochs:04d}.png")
         path = self.directory / drawing.file_name
@@ -198,8 +221,31 @@ class ImageGrid(Callback):
         run.record(Picture(self.name, grid, path=str(path)))
 
 
+def _check_function(draw: Any) -> None:
+    if not callable(draw):
+        raise PictureError(f"draw={draw!r}; expected a function of the model that returns images")
+    try:
+        inspect.signature(draw).bind(None)
+    except TypeError:
+        raise PictureError(
+            f"draw is called with the model, as draw(model), but {getattr(draw, '__name__', draw)}"
+            f"{inspect.signature(draw)} cannot be; write for example draw=lambda model: model(noise)"
+        ) from None
+    except ValueError:  # a function of C that does not tell what it takes
+        pass
+
+
+def _check_path(directory: Any) -> None:
+    try:
+        Path(directory)
+    except TypeError:
+        raise PictureError(
+            f"directory={directory!r}; expected the path of a directory, for example 'pictures'"
+        ) from None
+
+
 def _check_file_name(name: str) -> None:
-    if not name or name != Path(name).name or "\0" in name:
+    if not isinstance(name, str) or not name or name != Path(name).name or "\0" in name:
         raise PictureError(f"name={name!r} cannot begin the name of a file; expected a word, for example 'digits'")
 
 
@@ -209,5 +255,5 @@ def _check_count(argument: str, value: int, least: int) -> None:
 
 
 def _check_duration(argument: str, value_s: float) -> None:
-    if not 0.02 <= value_s <= 600:
+    if not isinstance(value_s, int | float) or not 0.02 <= value_s <= 600:
         raise PictureError(f"{argument}={value_s!r}; expected seconds, from 0.02 (the fastest that a GIF can) to 600")

@@ -29,7 +29,7 @@ def to_pixels(images: Any, layout: str | None = None, value_range: tuple[float, 
 
     Args:
         images: an array of NumPy, PyTorch or JAX, on any device, or a list of arrays of one shape; uint8 from 0 to 255,
-            or floats.
+            floats, or bool: black where it is False, white where it is True.
         layout: one of `LAYOUTS`; None to infer it where it is unambiguous.
         value_range: the lowest and the highest value that floats can have; they become 0 and 255.
 
@@ -185,13 +185,21 @@ def _as_array(images: Any) -> NDArray[Any]:
         array = _fetched(images)
     if array.dtype.kind == "V" and array.dtype.names is None:  # bfloat16 and the like, which NumPy does not know
         array = array.astype(np.float32)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
     if array.dtype != np.uint8 and array.dtype.kind != "f":
         kind = type(images).__qualname__ if array.dtype == object else str(array.dtype)
         raise PictureError(
-            f"the images are {kind} (shape {array.shape}); expected uint8 from 0 to 255, or floats; "
-            f"convert them first, for example images.astype('uint8')"
+            f"the images are {kind} (shape {array.shape}); expected uint8 from 0 to 255, floats or bool; "
+            f"convert them first, for example {_way_to_bytes(images)}"
         )
     return array
+
+
+def _way_to_bytes(images: Any) -> str:
+    if hasattr(images, "astype"):
+        return "images.astype('uint8')"
+    return "images.byte()" if hasattr(images, "byte") else "numpy.asarray(images, 'uint8')"
 
 
 def _fetched(images: Any) -> NDArray[Any]:

@@ -333,11 +333,68 @@ def test_a_host_that_cannot_observe_is_refused(tmp_path):
         ({"frame_duration_s": 0}, "frame_duration_s=0"),
         ({"last_frame_duration_s": -1}, "last_frame_duration_s=-1"),
         ({"seed": -1}, "seed=-1"),
+        ({"name": 5}, r"^name=5 cannot begin the name of a file"),
+        ({"frame_duration_s": "a"}, r"^frame_duration_s='a'; expected seconds"),
     ],
 )
 def test_bad_settings_are_refused_at_once(tmp_path, settings, message):
     with pytest.raises(PictureError, match=message):
         grid_of(tmp_path, **settings)
+
+
+@pytest.mark.parametrize("directory", [5, None, b"pictures", ["pictures"]])
+def test_a_directory_must_be_a_path(directory):
+    with pytest.raises(PictureError, match=r"^directory=.*; expected the path of a directory, for example 'pictures'"):
+        grid_of(directory)
+
+
+@pytest.mark.parametrize(
+    ("draw", "shown"), [(lambda: 1, r"<lambda>\(\)"), (lambda model, noise: 1, r"<lambda>\(model, noise\)")]
+)
+def test_what_cannot_be_called_with_the_model_alone_is_refused_at_once(tmp_path, draw, shown):
+    with pytest.raises(
+        PictureError, match=rf"^draw is called with the model, as draw\(model\), but {shown} cannot be;"
+    ):
+        ImageGrid(draw, tmp_path)
+
+
+def test_what_draws_may_take_more_than_the_model(tmp_path):
+    for draw in (lambda *models: 1, lambda model, noise=None: 1, Painter(), max):
+        ImageGrid(draw, tmp_path)
+
+
+def test_a_forgotten_return_is_called_so(tmp_path):
+    grid = ImageGrid(lambda model: None, tmp_path)
+    with pytest.warns(ol.OnlookerWarning, match=r"draw returned None; expected images: is its `return` missing"):
+        fit([grid], epochs=1)
+
+
+def test_two_grids_that_write_the_same_files_are_refused_before_the_first_epoch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun = []
+    grids = [grid_of(tmp_path / "pictures"), grid_of("pictures")]
+    message = r"^two ImageGrids write images-… to '.*pictures' .*; give one of them another name=, or another directory"
+    with pytest.raises(PictureError, match=message):
+        fit(grids, in_batch=lambda epoch, batch: begun.append(epoch))
+    assert begun == []
+    assert not (tmp_path / "pictures").exists()
+
+
+def test_two_grids_may_share_a_directory_or_a_name(tmp_path):
+    grids = [grid_of(tmp_path / "a"), grid_of(tmp_path / "b"), grid_of(tmp_path / "a", name="greys")]
+    fit(grids, epochs=1)
+    assert [len(grid.drawings) for grid in grids] == [1, 1, 1]
+    assert len(os.listdir(tmp_path / "a")) == 6
+
+
+def test_of_many_drawings_the_film_shows_some_and_all_are_kept(tmp_path):
+    grid = grid_of(tmp_path, scale=1, value_range=(0, 20))
+    fit([grid], epochs=130)
+    assert len(grid.drawings) == len(list(tmp_path.glob("images-epoch-*.png"))) == 130
+    with Image.open(grid.gif_path) as gif:
+        assert gif.n_frames == film.GIF_FRAMES == 120
+    words = " ".join(ImageGrid.__doc__.split())
+    assert f"The strip shows {film.STRIP_FRAMES} drawings at most, the GIF {film.GIF_FRAMES}." in words
 
 
 def test_what_draws_must_be_a_function(tmp_path):

@@ -117,8 +117,9 @@ def test_values_that_are_not_finite_are_refused(bad):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((5, 5), int), r"int64 \(shape \(5, 5\)\); expected uint8"),
-        (np.zeros((5, 5), bool), r"bool"),
+        (np.zeros((5, 5), int), r"int64 \(shape \(5, 5\)\); expected uint8 .* example images\.astype\('uint8'\)$"),
+        (torch.zeros((5, 5), dtype=torch.int32), r"the images are int32 .*, for example images\.byte\(\)$"),
+        ([[1, 2], [3, 4]], r"the images are int64 .*, for example numpy\.asarray\(images, 'uint8'\)$"),
         (np.zeros((5, 5), complex), r"complex128"),
         (None, r"the images are NoneType"),
         ("digits", r"the images are <U6"),
@@ -131,6 +132,12 @@ def test_values_that_are_not_finite_are_refused(bad):
 def test_what_is_no_picture_is_refused(images, message):
     with pytest.raises(PictureError, match=message):
         to_pixels(images)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, lambda array: array.tolist(), list])
+def test_false_is_black_and_true_is_white_whatever_the_range(kind):
+    images = kind(np.asarray([[True, False], [False, True]]))
+    assert to_pixels(images, value_range=(-1, 1)).tolist() == [[[255, 0], [0, 255]]]
 
 
 def test_a_shape_that_is_not_the_declared_layout_is_refused():
