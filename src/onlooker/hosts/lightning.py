@@ -6,12 +6,11 @@ module and its trainer is the view's, and how what they log is heard is in `view
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from onlooker.views.lightning import LightningView, callback_classes, draw_from, packed_state, unpacked_state
+from onlooker.views.lightning import LightningView, StateKey, callback_classes, draw_from, packed_state, unpacked_state
 from onlooker.views.lightning_logs import LoggedValues, bare_name
 
 from .adapter import Adapter
@@ -54,31 +53,26 @@ def _adapter_class(classes: tuple[type, ...]) -> type[_Adapter]:
 class _Adapter(Adapter):
     """Onlooker's callbacks, as one of Lightning's."""
 
+    state_key = StateKey()
+    on_before_zero_grad = on_before_backward = on_after_backward = on_before_optimizer_step = None
+    """Lightning passes over what cannot be called, and times what can, even if it does nothing."""
+
     def __init__(self, callbacks: tuple[Any, ...]) -> None:
         self.follower = Follower(callbacks, LIGHTNING)
         self._loaded: dict[str, Any] | None = None
         self._cut_off: dict[str, Any] | None = None  # the state before all was closed because of an error
         self._within: dict[str, Any] | None = None  # what the epoch had gathered in whose middle a checkpoint was made
-        self._has_begun, self._is_in_stage, self._step, self._state_key = False, False, 0, ""
+        self._has_begun, self._is_in_stage, self._step, self.own_key = False, False, 0, ""
         self._logged, self._undo = LoggedValues(self._hear), list[Callable[[], None]]()
         self._forwarded: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return for_lightning, self.follower.callbacks
 
-    @property
-    def state_key(self) -> str:
-        """The name of the state in a checkpoint: by the place among its like in the trainer, which is found later."""
-        caller = sys._getframe(1)
-        if caller.f_code.co_name != "_validate_callbacks_list":
-            return self._state_key
-        self.check_alone(caller.f_locals["callbacks"])
-        return f"onlooker {id(self)}"
-
     def setup(self, trainer: Any, module: Any, stage: str) -> None:
         """Find the place in this trainer. Comes before checkpoints are read or written."""
         place = [one for one in trainer.callbacks if isinstance(one, _Adapter)].index(self) + 1
-        self._state_key = "onlooker" if place == 1 else f"onlooker#{place}"
+        self.own_key = "onlooker" if place == 1 else f"onlooker#{place}"
         self._loaded, self._cut_off, self._has_begun = None, None, False
 
     def state_dict(self) -> dict[str, Any]:
@@ -237,6 +231,7 @@ class _Adapter(Adapter):
         """Begin a run, and let nothing be begun within it that would break it."""
         follower = self.follower
         self._view = LightningView(trainer, module)
+        vars(self)["state_key"] = self.own_key
         follower.start(self._view, self._view.params())
         self._wants_train, self._wants_test = (any(map(follower.listens, ends)) for ends in (TRAIN_ENDS, TEST_ENDS))
         self._undo.append(self._view.refuse_nested())
@@ -246,6 +241,7 @@ class _Adapter(Adapter):
     def _let_go(self) -> None:
         """Leave no trace on the trainer and the module."""
         self._is_in_stage, self._loaded = False, None
+        vars(self).pop("state_key", None)
         self._logged.let_go()
         while self._undo:
             self._undo.pop()()

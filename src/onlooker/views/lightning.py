@@ -138,6 +138,23 @@ class LightningView(TorchView):
         return "trainer.should_stop was set to True"
 
 
+class StateKey:
+    """The name of an adapter's state in a checkpoint: its `own_key`, by the place among its like in the trainer.
+
+    That is found only later than Lightning first asks, to see whether two have the same. Lightning asks again with each
+    hook that it calls: then an attribute of the instance answers quicker.
+    """
+
+    def __get__(self, adapter: Any, kind: type) -> Any:
+        if adapter is None:
+            return self
+        caller = sys._getframe(1)
+        if caller.f_code.co_name != "_validate_callbacks_list":
+            return adapter.own_key
+        adapter.check_alone(caller.f_locals["callbacks"])
+        return f"onlooker {id(adapter)}"
+
+
 def callback_classes() -> tuple[type, ...]:
     """Return Lightning's class of callbacks: of each package that is loaded, else of the first that can be.
 

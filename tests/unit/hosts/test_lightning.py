@@ -875,6 +875,16 @@ def test_adapters_that_were_each_the_first_in_another_trainer():
     assert [one.state_key for one in adapters] == ["onlooker", "onlooker#2"]
 
 
+def test_hooks_that_we_do_not_hear_are_passed_over():
+    adapter = ol.for_lightning(Recorder())
+    trainer = fit(Classifier(), adapter, Callback(), profiler="simple")
+    names = [name.rpartition(".") for name in trainer.profiler.recorded_durations]
+    timed = {hook for who, _, hook in names if "onlooker" in who}
+    assert {"on_train_batch_start", "on_train_batch_end", "on_validation_batch_end"} <= timed
+    assert not timed & {"on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_before_zero_grad"}
+    assert "[Callback]Callback.on_before_backward" in trainer.profiler.recorded_durations, "it times others"
+
+
 def test_a_checkpoint_that_is_only_evaluated_resumes_nothing(tmp_path):
     path, seen = tmp_path / "run.ckpt", Recorder()
     fit(Classifier(), ol.for_lightning(Counter())).save_checkpoint(path)
