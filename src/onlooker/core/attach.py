@@ -95,6 +95,17 @@ def heard_hooks(callback: Callback) -> dict[str, Callable[..., None]]:
     return {hook: found[hook] for hook in HOOKS if hook in found}
 
 
+def settings(callback: Callback) -> dict[str, Any]:
+    """Return what a callback has set on itself of that which decides what is called: its hooks, and `when`."""
+    own = callback.__dict__
+    return {"when": callback.when, **{name: own[name] for name in (*HOOKS, *ALIASES) if name in own}}
+
+
+def is_same(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Say whether two looks at the settings have found the very same."""
+    return first.keys() == second.keys() and all(first[name] is second[name] for name in first)
+
+
 def find_trigger(callback: Callback, hook: str, method: Callable[..., None]) -> Trigger | None:
     """Return the trigger above a hook, or None, refusing one that can have no effect there.
 

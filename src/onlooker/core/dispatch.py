@@ -6,7 +6,17 @@ that raises is decided by `faults`; when hooks come is the host's business, with
 
 from __future__ import annotations
 
-from .attach import FIRST_RANK, check_callback, check_needs, check_trigger, find_trigger, heard_hooks, listed
+from .attach import (
+    FIRST_RANK,
+    check_callback,
+    check_needs,
+    check_trigger,
+    find_trigger,
+    heard_hooks,
+    is_same,
+    listed,
+    settings,
+)
 from .errors import AttachError
 from .faults import STAGE_ENDS, Faults, graver
 from .gate import Gate
@@ -84,10 +94,12 @@ class Dispatcher:
         self._faults = Faults(self.run, self._silence)
         self._lines: dict[str, Line] = {}
         self._heard: set[str] = set()
+        self._settings: dict[int, dict[str, Any]] = {}  # by the identity of the callback: what it has set on itself
         self.listens = self._heard.__contains__
         for hook, scope in HOOKS.items():
             line = self._lines[hook] = Line(hook, self._recover)
             setattr(self, hook, line.call if scope.index is None else line.call_indexed)
+        self.on_train_begin = self._begin_training
         self._attach(listed(callbacks))
 
     @property
@@ -125,6 +137,7 @@ class Dispatcher:
         alone.owners = line.owners
         alone.calls = tuple(call for call in line.calls if line.owners[id(call)] is callback)
         alone.call()
+        self._hear_anew(callback)
 
     def claim(self) -> None:
         """Take hold of the callbacks at the start of a run: in between, another may have taken them.
@@ -144,6 +157,7 @@ class Dispatcher:
         if id(callback) not in self._attached:
             raise AttachError(f"this instance of {type(callback).__name__} is not attached")
         self._attached.discard(id(callback))
+        self._settings.pop(id(callback), None)
         for hook in self._lines:
             self._unhear(hook, callback)
         self._callbacks = self.run.callbacks = tuple(other for other in self._callbacks if other is not callback)
@@ -158,6 +172,7 @@ class Dispatcher:
             self._bind(callback)
             if callback.only_on == FIRST_RANK and self.run.rank != 0:
                 continue  # attached, so that what it is asked for is there, but it hears nothing in this process
+            self._settings[id(callback)] = settings(callback)
             self.run.host.warn_if_never_called(type(callback).__name__, heard)
             for hook, call in heard.items():
                 calls.setdefault(hook, []).append(self._lines[hook].own(call, callback))
@@ -168,6 +183,34 @@ class Dispatcher:
             self._lines[hook].calls += tuple(more)
             self._heard.add(hook)
         self._callbacks = self.run.callbacks = (*self._callbacks, *callbacks)
+
+    def _begin_training(self, logs: Any = None) -> None:
+        self._hear_anew()
+        self._lines["on_train_begin"].call(logs)
+        self._hear_anew()
+
+    def _hear_anew(self, only: Callback | None = None) -> None:
+        """Hear the hooks that callbacks have set on themselves since they were attached, as some do when it begins.
+
+        Args:
+            only: the one that may have; None for all.
+
+        Raises:
+            AttachError: one of them is refused.
+        """
+        for position, callback in enumerate(self._callbacks):
+            before, now = self._settings.get(id(callback)), settings(callback)
+            if before is None or is_same(before, now) or (only is not None and only is not callback):
+                continue
+            check_callback(callback)
+            heard = self._gated(callback, heard_hooks(callback))
+            self._settings[id(callback)] = now
+            if now.keys() - before.keys():
+                self.run.host.warn_if_never_called(type(callback).__name__, heard)
+            earlier = {id(other) for other in self._callbacks[:position]}
+            for hook, line in self._lines.items():
+                line.place(callback, heard.get(hook), earlier)
+                (self._heard.add if line.calls else self._heard.discard)(hook)
 
     def _check_free(self, callback: Callback) -> None:
         other = callback.__dict__.get("run")
@@ -226,6 +269,7 @@ class Dispatcher:
             raise first
 
     def _silence(self, owner: Callback) -> None:
+        self._settings.pop(id(owner), None)
         for hook in self._lines:
             if hook not in STAGE_ENDS:
                 self._unhear(hook, owner)

@@ -60,7 +60,7 @@ class Line:
 
     def own(self, call: Callable[..., None], owner: Callback) -> Callable[..., None]:
         """Take note of whose call it is; return the call by which it is known here."""
-        if id(call) in self.owners:
+        if self.owners.get(id(call), owner) is not owner:
             # One function assigned as a hook on two callbacks: each gets a call of its own, by which it is known.
             shared = call
 
@@ -74,3 +74,17 @@ class Line:
         """Take out the calls of one callback."""
         # The owners stay known: a dispatch under way may still have to name one.
         self.calls = tuple(call for call in self.calls if self.owners[id(call)] is not owner)
+
+    def place(self, owner: Callback, call: Callable[..., None] | None, earlier: set[int]) -> None:
+        """Put a call, or none, in the place of those that a callback has had.
+
+        Args:
+            owner: the callback.
+            call: what to call from now on, or None.
+            earlier: the identities of the callbacks that come before it.
+        """
+        self.remove(owner)
+        if call is None:
+            return
+        place = sum(id(self.owners[id(other)]) in earlier for other in self.calls)
+        self.calls = (*self.calls[:place], self.own(call, owner), *self.calls[place:])

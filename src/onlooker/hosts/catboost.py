@@ -81,8 +81,8 @@ class CatBoostHost(Adapter):
         view.reason = "CatBoost gives the model out only when the training is over"
         run = self.follower.start(view, {"epochs": fit.first + fit.rounds, "steps": 1})
         run.first_epoch = run.step = first
-        self._is_heard = any(self.follower.listens(hook) for hook in _IN_ROUNDS)
         self.follower.open("train")
+        self._is_heard = any(self.follower.listens(hook) for hook in _IN_ROUNDS)
 
     def take_round(self, fit: _Fit, info: Any) -> None:
         """Call the hooks of a round, unless they have been called."""

@@ -100,8 +100,8 @@ class TransformersAdapter(Adapter, transformers.TrainerCallback):  # type: ignor
         run.step, run.first_epoch = state.global_step, resumption.first_epoch
         self._next_epoch, self._next_batch, self._is_epoch_over = resumption.first_epoch, 0, False
         rates = self.view.rates()
-        wraps.follow_training(any(map(self.follower.listens, _BATCH_HOOKS)))
         self.follower.open("train")
+        wraps.follow_training(any(map(self.follower.listens, _BATCH_HOOKS)))
         if resumption.state is not None:
             self.view.held = dict(resumption.state.get("held", {}))
             self.view.put_rates(rates)  # what on_train_begin has set, it had set the first time too

@@ -154,10 +154,10 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
             follower.load_state_dict(_saved(str(self._resume), rounds))
         run = follower.start(view, {"epochs": None if call.rounds is None else rounds + call.rounds, "steps": 1})
         run.first_epoch = run.step = rounds
-        self._is_heard = any(follower.listens(hook) for hook in _IN_ROUNDS)
         self._watched = model
         watch_updates(model, self, run)
         follower.open("train")
+        self._is_heard = any(follower.listens(hook) for hook in _IN_ROUNDS)
 
     def _end_round(self, evals_log: Any) -> None:
         self.is_round_open = False
