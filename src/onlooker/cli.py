@@ -43,8 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _refuse(f"onlooker {given.command}: interrupted", INTERRUPTED)
     except BrokenPipeError:  # `onlooker hosts | head`: whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_nothing_more()
         return DONE
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _print_nothing_more()  # only what is printed goes to a file without a name
+        return _refuse(f"onlooker {given.command}: cannot print: {error.strerror or error}")
 
 
 def demo(given: argparse.Namespace) -> int:
@@ -69,9 +74,9 @@ def demo(given: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         if not witness.has_begun:
             raise
-        print(witness.summary(given.directory))
+        print(witness.summary())
         return INTERRUPTED
-    print(witness.summary(given.directory))
+    print(witness.summary())
     return DONE
 
 
@@ -95,6 +100,11 @@ def hosts(given: argparse.Namespace) -> int:
     return DONE
 
 
+def _print_nothing_more() -> None:
+    """Leave what is still to be printed to nobody: Python would try once more when it exits, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class _Witness(ol.Callback):
     """Sees how a training goes, to tell of it afterwards, whatever became of it."""
 
@@ -112,7 +122,7 @@ class _Witness(ol.Callback):
         if self.run.outcome is None:  # else it was cut off
             self._epochs = epoch + 1
 
-    def summary(self, directory: Path) -> str:
+    def summary(self) -> str:
         """Return why the run ended, how long it took, and where the pictures are."""
         run = self.run
         reason = "Ctrl-C" if run.reason == "KeyboardInterrupt" else run.reason
@@ -121,9 +131,27 @@ class _Witness(ol.Callback):
         lines = [f"{run.outcome}{why}: {_counted(self._epochs, 'epoch')} in {duration_s:.0f} s"]
         for grid in run.callbacks:
             if isinstance(grid, ol.callbacks.ImageGrid):
-                lines.append(f"{_counted(len(grid.drawings), 'picture')} in {directory}, and the film of them:")
-                lines += [f"  {path}" for path in (grid.strip_path, grid.gif_path) if path is not None]
+                lines += _told(grid)
         return "\n".join(lines)
+
+
+def _told(grid: ol.callbacks.ImageGrid) -> list[str]:
+    """Return what there is to say of a grid's files."""
+    directory = grid.directory
+    pictures = f"{_counted(len(grid.drawings), 'picture')} in {directory}"
+    paths = [path for path in (grid.strip_path, grid.gif_path) if path is not None]
+    if not grid.drawings:
+        lines = [pictures]
+    elif len(paths) == 2:
+        lines = [f"{pictures}, and the film of them:"]
+    else:  # a second Ctrl-C, while it was made
+        lines = [f"{pictures}; the film of them was not finished{':' if paths else ''}"]
+    lines += [f"  {path}" for path in paths]
+    drawn = {drawing.file_name for drawing in grid.drawings}
+    older = [path for path in directory.glob(f"{grid.name}-epoch-*.png") if path.name not in drawn]
+    if older:
+        lines.append(f"{_counted(len(older), 'more picture')} there, of an earlier run")
+    return lines
 
 
 def _counted(count: int, word: str) -> str:
@@ -241,7 +269,8 @@ def _whole(least: int) -> Callable[[str], int]:
         except ValueError:
             number = least - 1
         if not least <= number < 2**63:
-            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, not {text!r}")
+            limits = f"of {least} or more" if number < least else "below 2**63"
+            raise argparse.ArgumentTypeError(f"expected a whole number {limits}, not {text!r}")
         return number
 
     return read

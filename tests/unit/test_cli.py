@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import onlooker
+from onlooker.callbacks.image_grid import film
 from onlooker.cli import main
 from onlooker.core.declaration import ABILITIES, ABSENT
 from onlooker.core.hooks import HOOKS
@@ -86,7 +87,7 @@ def test_the_demo_draws_about_fifteen_times_by_itself(tmp_path, monkeypatch):
         (["--every", "0"], "argument --every: expected a whole number of 1 or more, not '0'"),
         (["--every", "9", "--epochs", "8"], "--every 9 is more than --epochs 8"),
         (["--seed", "-1"], "argument --seed: expected a whole number of 0 or more, not '-1'"),
-        (["--seed", str(2**64)], "argument --seed: expected"),
+        (["--seed", str(2**63)], f"argument --seed: expected a whole number below 2**63, not '{2**63}'"),
         (
             ["--epoks", "3"],
             "onlooker demo: unrecognized arguments: --epoks 3 (did you mean --epochs?); see onlooker demo",
@@ -182,6 +183,37 @@ def test_ctrl_c_leaves_the_film_and_a_summary(tmp_path):
     assert len(os.listdir(tmp_path)) == len(drawings) + 2, "nothing half-written is left"
 
 
+@pytest.mark.parametrize(("finished", "unfinished"), [([], "write_strip"), (["digits-strip.png"], "write_gif")])
+def test_a_second_ctrl_c_leaves_a_summary_that_says_what_there_is(tmp_path, capsys, monkeypatch, finished, unfinished):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(film, unfinished, interrupt)
+    assert demo(tmp_path, "--epochs", "1") == 130
+    lines = capsys.readouterr().out.splitlines()
+    colon = ":" if finished else ""
+    index = lines.index(f"2 pictures in {tmp_path}; the film of them was not finished{colon}")
+    assert lines[index + 1 :] == [f"  {tmp_path / name}" for name in finished]
+
+
+def test_pictures_of_an_earlier_run_stay_and_are_told_apart(tmp_path, capsys):
+    kept = {
+        "digits-epoch-0009.png": b"",
+        "digits-epoch-0120.png": b"",
+        "holidays.png": b"",
+        "other-epoch-0001.png": b"",
+    }
+    for name, content in kept.items():
+        (tmp_path / name).write_bytes(content)
+    assert demo(tmp_path, "--epochs", "1") == 0
+    assert kept.items() <= contents(tmp_path).items()
+    lines = capsys.readouterr().out.splitlines()
+    assert f"2 pictures in {tmp_path}, and the film of them:" in lines
+    assert lines[-1] == "2 more pictures there, of an earlier run"
+    with Image.open(tmp_path / "digits.gif") as gif:
+        assert gif.n_frames == 2
+
+
 SIGNS = {"native": "+", "emulated": "~", "absent": "-"}
 
 
@@ -270,6 +302,22 @@ def test_whoever_reads_may_stop_reading(arguments):
     done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write_end)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("command", ["hosts", "demo"])
+def test_a_full_disk_gives_one_line(tmp_path, command):
+    arguments = {"hosts": ["hosts", "--json"], "demo": ["demo", "--directory", str(tmp_path)]}[command]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "onlooker.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == f"onlooker {command}: cannot print: No space left on device\n"
 
 
 def test_version(capsys):

@@ -1,7 +1,8 @@
 """A GAN learns to write digits: a plain PyTorch loop, watched by Onlooker. `onlooker demo` runs it.
 
 The generator makes images out of noise, the discriminator tells them from scikit-learn's 1,797 scans of handwritten
-digits, and each learns from the other. Both are told which digit it shall be. Onlooker's part is marked by arrows.
+digits, and each learns from the other. Both are told which digit it shall be; the nets are in `digit_models`.
+Onlooker's part is marked by arrows.
 """
 
 from __future__ import annotations
@@ -12,41 +13,12 @@ from pathlib import Path
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, one_hot, softplus
+from torch.nn.functional import interpolate, softplus
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
 import onlooker as ol
-
-
-class Generator(nn.Module):
-    """32 random numbers and a label become an image of 8 × 8 pixels, from -1 (black) to 1 (white)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(32 + 10, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 64), nn.Tanh()
-        )
-
-    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """Return images of shape (batch, 1, 8, 8)."""
-        pixels: Tensor = self.layers(torch.cat([noise, one_hot(labels, 10)], dim=1))
-        return pixels.view(-1, 1, 8, 8)
-
-
-class Discriminator(nn.Module):
-    """An image and a label become one number: above 0 for a real digit, below for a made up one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(64 + 10, 256), nn.LeakyReLU(0.2), nn.Linear(256, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1)
-        )
-
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return a verdict of shape (batch, 1)."""
-        verdict: Tensor = self.layers(torch.cat([images.flatten(1), one_hot(labels, 10)], dim=1))
-        return verdict
+from onlooker.examples.digit_models import Discriminator, Generator
 
 
 def train(
