@@ -10,6 +10,7 @@ import time
 
 from .caller import find_caller
 from .declaration import Declaration
+from .run_arguments import check_factor, check_learning_rate, check_pattern, check_record
 from .view import ModelView
 
 TYPE_CHECKING = False
@@ -154,16 +155,20 @@ class Run:
 
         Raises:
             AbsentError: the host or the optimizer has none that can be read or set.
-            ValueError: one number was given, but the rates differ: give a dict, or use `scale_learning_rate`.
+            TypeError: what was given is no number.
+            ValueError: it is not finite or below 0; or one number was given, but the rates differ: give a dict, or use
+                `scale_learning_rate`.
         """
         return self.view.get_learning_rate()
 
     @learning_rate.setter
     def learning_rate(self, value: float | dict[str, float]) -> None:
+        check_learning_rate(value)
         self.view.set_learning_rate(value)
 
     def scale_learning_rate(self, factor: float) -> None:
-        """Multiply every learning rate by a factor."""
+        """Multiply every learning rate by a factor: a finite number of at least 0."""
+        check_factor(factor)
         self.view.scale_learning_rate(factor)
 
     def weights(self, pattern: str | None = None) -> dict[str, Any]:
@@ -174,7 +179,9 @@ class Run:
 
         Raises:
             AbsentError: the host cannot give them.
+            TypeError: the pattern is none.
         """
+        check_pattern("weights", pattern)
         return self.view.weights(pattern)
 
     def gradients(self, pattern: str | None = None) -> dict[str, Any]:
@@ -182,7 +189,9 @@ class Run:
 
         Raises:
             AbsentError: the host cannot give them.
+            TypeError: the pattern is none.
         """
+        check_pattern("gradients", pattern)
         return self.view.gradients(pattern)
 
     def look(self) -> Look:
@@ -215,7 +224,12 @@ class Run:
         self.view.load(str(path))
 
     def record(self, record: Record) -> None:
-        """Hand a record to every sink. Where and when it was made is filled in if it does not say."""
+        """Hand a record to every sink. Where and when it was made is filled in if it does not say.
+
+        Raises:
+            TypeError: it is none: `Scalars`, `Picture`, `Summaries` and `Alert` are.
+        """
+        check_record(record)
         if record.step is None:
             record.step = self.step
         if record.epoch is None:
