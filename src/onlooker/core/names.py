@@ -39,23 +39,24 @@ def check_names(callback: Callback) -> None:
     """
     name = type(callback).__name__
     _check_given_names(callback, name)
+    check_spellings(callback)
     for attribute, value in _attributes(callback):
-        if attribute not in _OWN_NAMES:
-            check_spelling(name, attribute, value)
+        if attribute not in _ALL_HOOKS:
             _check_trigger_above(callback, name, attribute, value)
 
 
-def check_spelling(name: str, attribute: str, value: object) -> None:
-    """Refuse an attribute that looks like a misspelled hook, or like a misspelled `on_error`.
-
-    Args:
-        name: of the callback's class, for the message.
-        attribute: its name.
-        value: what is there. A hook can be called.
+def check_spellings(callback: object) -> None:
+    """Refuse a callback, which may be Keras', with what looks like a misspelled hook, or like a misspelled `on_error`.
 
     Raises:
         AttachError: with the name that may have been meant.
     """
+    for attribute, value in _attributes(callback):
+        if attribute not in _OWN_NAMES:
+            _check_spelling(type(callback).__name__, attribute, value)
+
+
+def _check_spelling(name: str, attribute: str, value: object) -> None:
     if attribute[:2].lower() != "on":
         return
     if callable(value):
@@ -74,9 +75,9 @@ def _is_like_a_hook(attribute: str) -> bool:
     return is_camel or attribute[2:3] == "_" or attribute.replace("_", "").lower() in JOINED
 
 
-def _attributes(callback: Callback) -> Iterator[tuple[str, Any]]:
+def _attributes(callback: object) -> Iterator[tuple[str, Any]]:
     """Yield what is in the instance and in its classes, but for `Callback` itself."""
-    yield from callback.__dict__.items()
+    yield from vars(callback).items()
     for kind in type(callback).__mro__:
         if kind is not Callback and kind is not object:
             yield from kind.__dict__.items()

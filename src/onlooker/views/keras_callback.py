@@ -16,6 +16,7 @@ import numpy as np
 from onlooker.core.callback import Callback
 from onlooker.core.errors import AbsentError, AttachError
 from onlooker.core.hooks import ALIASES, HOOKS
+from onlooker.core.names import check_spellings
 from onlooker.core.trigger import Trigger
 
 from .keras_direction import settle_direction
@@ -239,6 +240,7 @@ def _check(keras_callback: Any) -> None:
     if reason is not None:
         instead = row.instead or f"keras.callbacks.{row.name} of Keras 3"
         raise AttachError(f"{kind.__name__} cannot run on a model that is not Keras': {reason}. Instead: {instead}")
+    check_spellings(keras_callback)
     settle_direction(keras_callback)
     if row.name == "CallbackList":  # in our loops a batch's end is never put off to Keras' pool of threads
         keras_callback._async_train = keras_callback._async_test = keras_callback._async_predict = False

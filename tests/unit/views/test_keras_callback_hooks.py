@@ -312,6 +312,20 @@ def test_attaching():
         ol.Loop(*make_torch(), callbacks=[callback, callback])
 
 
+def test_misspelled_hooks_are_refused_as_in_our_own():
+    class Parent(keras.callbacks.Callback):
+        def on_epoch_edn(self, epoch, logs=None): ...
+
+    for kind in (Parent, type("Watch", (Parent,), {})):
+        with pytest.raises(AttachError, match=rf"{kind.__name__}.on_epoch_edn is no hook .* mean on_epoch_end\?"):
+            adapt(kind())
+    watch = keras.callbacks.Callback()
+    watch.on_eror = "warn"
+    with pytest.raises(AttachError, match="did you mean on_error"):
+        ol.Loop(None, callbacks=[watch])
+    adapt(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None))
+
+
 def test_a_callback_of_keras_2_is_refused_but_for_ones_own():
     old = type("Callback", (), {"__module__": "tf_keras.src.callbacks", "on_epoch_end": lambda *_: None})
     stopping = type("EarlyStopping", (old,), {"__module__": "tf_keras.src.callbacks"})
