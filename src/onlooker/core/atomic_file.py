@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from errno import EISDIR, ENOTDIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class AtomicFile:
         path: where the file shall appear; its directory is made if need be. A file that is there is replaced.
 
     Raises:
-        OSError: the directory or the file cannot be written.
+        OSError: the directory or the file cannot be written; it names the file as it was given.
 
     Example:
         >>> import os, tempfile
@@ -37,7 +38,18 @@ class AtomicFile:
         self._beside = os.path.join(directory, f".{stem}.{os.getpid()}.part{suffix}")
 
     def __enter__(self) -> str:
-        os.makedirs(self._directory, exist_ok=True)
+        try:
+            os.makedirs(self._directory, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(ENOTDIR, f"{self._directory!r} is a file, no directory", self._path) from None
+        if os.path.isdir(self._path or ".") or self._path.endswith(os.sep):
+            raise IsADirectoryError(EISDIR, "This is a directory; expected the path of a file in it", self._path)
+        try:  # to write, before the work is done, and under the name that the caller knows
+            with open(self._beside, "wb"):
+                pass
+            os.remove(self._beside)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._path) from None
         return self._beside
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:

@@ -62,6 +62,31 @@ def test_a_directory_that_cannot_be_made(tmp_path):
         pytest.fail("the block must not be entered")
 
 
+@pytest.mark.parametrize("form", ["{}", "{}/", "{}/new/"])
+def test_a_directory_in_its_place(tmp_path, form):
+    path = form.format(tmp_path)
+    with pytest.raises(IsADirectoryError, match="expected the path of a file in it") as caught, AtomicFile(path):
+        pytest.fail("the block must not be entered")
+    assert caught.value.filename == path
+    assert ".part" not in str(caught.value)
+
+
+def test_a_file_in_the_place_of_its_directory(tmp_path):
+    (tmp_path / "taken").write_text("")
+    path = str(tmp_path / "taken" / "note.txt")
+    with pytest.raises(NotADirectoryError, match="taken' is a file, no directory") as caught, AtomicFile(path):
+        pytest.fail("the block must not be entered")
+    assert caught.value.filename == path
+
+
+def test_what_cannot_be_written_is_said_before_the_work_and_by_the_name_that_was_given(tmp_path):
+    path = str(tmp_path / f"{'long' * 63}.pt")
+    with pytest.raises(OSError, match="long") as caught, AtomicFile(path):
+        pytest.fail("the block must not be entered")
+    assert caught.value.filename == path
+    assert os.listdir(tmp_path) == []
+
+
 def test_nothing_written_is_an_error_and_leaves_what_was_there(tmp_path):
     path = tmp_path / "note.txt"
     path.write_text("before")
