@@ -51,7 +51,7 @@ def batch_size(data: Any) -> int:
 def _first_axis(data: Any, depth: int) -> int | None:
     shape = getattr(data, "shape", None)
     if isinstance(shape, tuple):
-        return int(shape[0]) if shape else 1
+        return int(shape[0]) if shape else None  # one number for the whole batch says nothing of its size
     if not depth or isinstance(data, str | bytes):
         return None
     if isinstance(data, tuple | list):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .logs import ArrayLibrary
 
-FAULTS = (RuntimeError, TypeError, ValueError)
+FAULTS = (RuntimeError, TypeError, ValueError, OverflowError)
 """What array libraries raise where a value is no single number."""
 TRIAL_LENGTH = 8
 """How many values of a name are copied before it is known that none of them is given away."""
@@ -85,6 +85,8 @@ class Numbers(dict[type, "Callable[[Any], float | None]"]):
 
     def refusal(self, name: str, value: Any, error: Exception) -> LogError:
         """Return the error to raise for a value that could not be read."""
+        if isinstance(error, OverflowError):
+            return LogError(f"{name!r} was logged as a number that is too large: {error}; expected one below 1.8e308")
         if self._find_library(type(value)) is not None:
             return LogError(
                 f"{name!r} was logged as an array of shape {tuple(value.shape)} and type {value.dtype}; expected a "

@@ -5,16 +5,16 @@ Owns the means of the epoch and of the tests within it. When a hook comes is not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from onlooker.arrays import batch_size, find_library
 from onlooker.core.dispatch import Dispatcher
-from onlooker.core.errors import LogError
+from onlooker.core.errors import LogError, warn
 from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import LazyLogs, Logs, combine
 from onlooker.core.means import Means
-from onlooker.core.numbers import Numbers
+from onlooker.core.numbers import FAULTS, Numbers
 from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
 
@@ -42,10 +42,11 @@ class Ledger:
         self.weight: float | None = None
         self._numbers = Numbers(find_library)
         self._known_nan: dict[str | None, set[str]] = {}  # names warned of, by the prefix of their stage
+        self._known_hidden: set[str] = set()  # names warned of that a test hides
         self.means = self._new_means()
         self._means = [self.means]  # the epoch's, then those of the stages within, innermost last
         self._prefixes: list[str] = []  # of the open tests
-        self._tested: set[str] = set()  # the prefixes of this epoch's tests that are over
+        self._tested: set[str] = set()  # the prefixes of this epoch's tests that are over, but for those in batches
         self._epoch_values: dict[str, Any] = {}
         self._test_values: dict[str, Any] = {}
         self._last_epoch = Logs()
@@ -102,10 +103,15 @@ class Ledger:
                 if weight is None:
                     return self._log_to_epoch(values, scopes)
                 weight = self.weight = batch_size(self._run.data)
-        elif not 0 < weight < INFINITY:
-            raise LogError(f"weight={weight!r} must be a positive number: how many samples the values are means over")
-        elif self.weight is None:
-            return self._log_to_epoch(values, scopes)
+        else:
+            try:
+                is_plain = (0 < weight < INFINITY) is True
+            except FAULTS:
+                is_plain = False
+            if not is_plain:
+                weight = _read_weight(weight)
+            if self.weight is None:
+                return self._log_to_epoch(values, scopes)
         return self.means.log(values, weight)
 
     def end_batch(self) -> None:
@@ -123,8 +129,9 @@ class Ledger:
                 logs["outputs"] = self._run.outputs
             return logs
         if scope == "epoch":
-            notice = self.means.nan_notice.look_at_means
-            return combine((self.means.mean(), self._epoch_values, self._test_values), notice=notice)
+            notice, mean = self.means.nan_notice.look_at_means, self.means.mean()
+            self._warn_of_hidden(mean.keys() | self._epoch_values.keys())
+            return combine((mean, self._epoch_values, self._test_values), notice=notice)
         if scope == "train":
             return self._last_epoch
         return self.means.mean()
@@ -137,12 +144,13 @@ class Ledger:
             self._leave_means()
             prefix = self._prefixes.pop()
             if scope == "test" and logs is not None:
-                self._tested.add(prefix)
+                if self._run.batch is None:
+                    self._tested.add(prefix)
                 for name, value in dict.items(logs):  # as it is: nothing is fetched here
                     self._test_values[f"{prefix}_{name}"] = value
 
     def has_test(self, prefix: str) -> bool:
-        """Say whether a test with this prefix has already given its values to the epoch."""
+        """Say whether the epoch itself, not a batch of it, has already had a test with this prefix."""
         return prefix in self._tested
 
     def gathered(self) -> dict[str, Any]:
@@ -171,8 +179,32 @@ class Ledger:
         for name, value in values.items():
             self._epoch_values[name] = self._numbers.read(name, value)
 
+    def _warn_of_hidden(self, names: Set[str]) -> None:
+        """Warn, once for each, of names that were logged in the epoch and come from a test of it, too."""
+        for name in sorted(names & self._test_values.keys() - self._known_hidden):
+            self._known_hidden.add(name)
+            warn(
+                f"{name!r} was logged ({self._run.where()}), and a test of the epoch has a value of this name, too, "
+                f"which is the one in its logs; log the other under another name, or give the test another prefix"
+            )
+
     def _new_means(self, prefix: str | None = None) -> Means:
         return Means(self._numbers, self._run.where, self._known_nan.setdefault(prefix, set()))
+
+
+def _read_weight(weight: Any) -> float:
+    """Return a weight that is no plain positive number as one, for example of a tensor with one element.
+
+    Raises:
+        LogError: it is none.
+    """
+    try:
+        number = float(weight) if hasattr(weight, "__float__") else 0.0
+    except FAULTS:
+        number = 0.0
+    if 0 < number < INFINITY:
+        return number
+    raise LogError(f"weight={weight!r} must be a positive number: how many samples the values are means over")
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -306,6 +306,57 @@ def test_a_test_within_batches_may_come_as_often_as_it_likes_and_the_last_counts
     assert recorder.logs("on_train_batch_end")[:2] == [{"loss": 1.0}, {"loss": 1.5}]
 
 
+def test_a_test_of_the_epoch_may_follow_those_within_its_batches():
+    """Every so many batches and once more at the end: the epoch's logs have the last one's values."""
+    with loop_with(recorder := Recorder()) as loop:
+        for _ in loop.epochs(2):
+            for number in loop.train([1.0, 2.0]):
+                for other in loop.test([number]):
+                    loop.log(loss=other * 10)
+            for other in loop.test([7.0]):
+                loop.log(loss=other)
+    assert recorder.check().logs("on_epoch_end") == [{"val_loss": 7.0}] * 2
+
+
+def test_a_test_within_a_batch_that_was_left_is_none_of_the_epochs():
+    with loop_with(recorder := Recorder()) as loop:
+        for _ in loop.epochs(1):
+            for number in loop.train([1.0, 2.0]):
+                for other in loop.test([number]):
+                    loop.log(loss=other)
+                    break
+                break
+            for other in loop.test([7.0]):
+                loop.log(loss=other)
+    assert recorder.check().logs("on_epoch_end") == [{"val_loss": 7.0}]
+
+
+@pytest.mark.parametrize("place", ["batch", "epoch before", "epoch after"])
+def test_a_name_that_comes_from_a_test_too_is_said_once(place):
+    def go():
+        with loop_with(recorder) as loop:
+            for _ in loop.epochs(2):
+                for _ in loop.train([1.0]):
+                    if place == "batch":
+                        loop.log(val_loss=1.0)
+                if place == "epoch before":
+                    loop.log(val_loss=1.0)
+                for other in loop.test([7.0]):
+                    loop.log(loss=other)
+                if place == "epoch after":
+                    loop.log(val_loss=1.0)
+
+    recorder = Recorder()
+    with pytest.warns(ol.OnlookerWarning) as caught:
+        go()
+    assert recorder.check().logs("on_epoch_end") == [{"val_loss": 7.0}] * 2
+    (warning,) = caught
+    assert str(warning.message).startswith(
+        "'val_loss' was logged (epoch 0), and a test of the epoch has a value of this"
+    )
+    assert warning.filename == __file__
+
+
 def test_a_test_does_not_mix_with_the_batch_around_it():
     with loop_with(recorder := Recorder()) as loop:
         for _ in loop.train([1.0]):

@@ -367,9 +367,11 @@ def test_whatever_a_hook_raises_all_is_closed_and_the_error_is_known(program, fa
         assert any(note.startswith("in Faulty.on_") for note in raised.__notes__)
     if before.events[-1].hook != "on_train_end":
         return  # it was a stage that stood alone
-    # Known before the first hook that closes, and an end hook that fails then changes it no more.
+    # Known before on_train_end, and if that fails it changes it no more.
     expected = {"failed" if isinstance(raised, Exception) else "interrupted"}
     if any(hook.endswith("_end") for one in has_raised for hook in vars(one) if hook in HOOKS):
+        expected.add("failed")  # the first error stays it, where Ctrl-C comes in a later hook and is raised before it
+    if any("on_train_end" in vars(one) for one in has_raised):
         expected |= {"completed", "stopped", "failed", "interrupted"}
     assert run.outcome in expected
 

@@ -102,6 +102,62 @@ def test_the_first_reason_stays():
     assert (loop.run.reason, loop.run.stopped_by) == ("first", "First")
 
 
+# Between trainings.
+
+
+def test_a_stop_before_the_training_ends_it_before_its_first_epoch():
+    with ol.Loop(None, callbacks=[recorder := Recorder()]) as loop:
+        loop.stop("not today")
+        assert list(loop.epochs(3)) == []
+    assert recorder.check().hooks == ["on_train_begin", "on_train_end"]
+    last = recorder.last("on_train_end").run
+    assert (last["outcome"], last["reason"]) == (loop.run.outcome, loop.run.reason) == ("stopped", "not today")
+
+
+@pytest.mark.parametrize("is_by_a_callback", [True, False])
+@pytest.mark.parametrize("is_first_stopped", [True, False])
+@pytest.mark.parametrize("kind", ["epochs", "train"])
+def test_a_stop_between_two_trainings_is_for_the_second_only(kind, is_first_stopped, is_by_a_callback):
+    class Asks(ol.Callback):
+        def ask(self):
+            self.run.stop("no more")
+
+    def train(count):
+        return sum(1 for _ in (loop.epochs(count) if kind == "epochs" else loop.train([1.0] * count)))
+
+    with ol.Loop(None, callbacks=[recorder := Recorder(), asks := Asks()]) as loop:
+        for _ in loop.epochs(2):
+            if is_first_stopped:
+                loop.stop("enough")
+        asks.ask() if is_by_a_callback else loop.stop("no more")
+        list(loop.test([1.0]))
+        assert train(2) == 0
+        assert (loop.run.outcome, loop.run.reason) == ("stopped", "no more")
+        assert loop.run.stopped_by == ("Asks" if is_by_a_callback else None)
+        assert train(2) == 2
+    first, second, third = [(event.run["outcome"], event.run["reason"]) for event in recorder.of("on_train_end")]
+    assert first == (("stopped", "enough") if is_first_stopped else ("completed", ""))
+    assert (second, third) == (("stopped", "no more"), ("completed", ""))
+
+
+@pytest.mark.parametrize("is_first_stopped", [True, False])
+def test_a_stop_after_the_last_training_changes_nothing_about_how_that_ended(is_first_stopped):
+    with ol.Loop(None) as loop:
+        for _ in loop.epochs(2):
+            if is_first_stopped:
+                loop.stop("enough")
+        loop.stop("too late")
+    assert (loop.run.outcome, loop.run.reason) == (("stopped", "enough") if is_first_stopped else ("completed", ""))
+
+
+def test_a_stop_after_a_break_is_why_the_training_was_left():
+    with ol.Loop(None) as loop:
+        for _ in loop.epochs(2):
+            break
+        loop.stop("seen enough")
+    assert (loop.run.outcome, loop.run.reason) == ("stopped", "seen enough")
+
+
 def test_an_error_after_a_stop_wins():
     def act(recorder, hook, index, logs):
         if hook == "on_train_batch_end":

@@ -10,16 +10,19 @@ from typing import Any
 
 from onlooker.core.dispatch import Dispatcher
 from onlooker.core.errors import LoopError
-from onlooker.core.faults import Collected, add_to
+from onlooker.core.faults import add_to
 from onlooker.core.hooks import SCOPES
 from onlooker.core.logs import Logs
 from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
-from onlooker.core.state import collect_extra, load_states
+from onlooker.core.state import collect_extra
 from onlooker.hosts.ledger import Ledger
 from onlooker.hosts.stop_flags import StopFlags
 
+from .endings import EarlyStop, Endings
+from .nesting import check_is_kept
 from .newcomers import Newcomers
+from .resume import go_on_from
 from .stage import Iteration, Stage
 from .steps import Steps
 
@@ -54,6 +57,7 @@ class Course:
         self._has_trained = False
         self._last_train: Iteration | None = None  # the last train stage of this epoch
         self._steps = Steps(run, self.scopes)
+        self._early_stop = EarlyStop(run)
         run.save_extra = lambda: collect_extra(run, dispatcher.callbacks, "epoch" in self.scopes.names)
 
     @property
@@ -84,6 +88,7 @@ class Course:
                     raise later
                 add_to(error, later)
         finally:
+            self._early_stop.give_up()
             run.is_live = False
             run.data = run.outputs = None
             self._steps.finish()
@@ -97,15 +102,15 @@ class Course:
             raise LoopError("a callback cannot train from within a hook; test and predict can be nested")
         self.settle()
         while self._active:
+            check_is_kept(self._active[-1], "loop.epochs")
             self._close(self._active[-1], is_complete=False)
-        iteration = Iteration("training", base=None, owns_training=True)
-        self._activate([iteration])
-        return iteration
+        self._activate([Iteration("training", base=None, owns_training=True)])
+        return self._active[0]
 
     def open_training(self, epochs: int | None) -> int:
         """Begin a training and return its first epoch."""
         run = self.run
-        run.reset()
+        self._early_stop.begin_training()
         self.flags.clear()
         run.params["epochs"] = epochs
         self.ledger.begin_training()
@@ -113,12 +118,7 @@ class Course:
         if resume is None:
             self.scopes.open("train")
         else:
-            saved = run.view.load(str(resume))
-            run.is_resumed = True
-            run.first_epoch, run.step = saved["next_epoch"], saved["step"]
-            self.scopes.open("train")
-            load_states(self._dispatcher.callbacks, saved["callbacks"])
-            run.view.load(str(resume))  # again: what on_train_begin drew or changed, it did the first time too
+            go_on_from(resume, run, self.scopes)
         return run.first_epoch
 
     def open_epoch(self, epoch: int) -> None:
@@ -146,6 +146,7 @@ class Course:
             raise LoopError("a callback cannot train from within a hook; test and predict can be nested")
         wanted = stage.batch_scope if stage.kind == "train" else stage.kind
         while not is_silent and self._active and wanted not in SCOPES[self.scopes.innermost or "train"].holds:
+            check_is_kept(self._active[-1], f"loop.{stage.kind}")
             self._close(self._active[-1], is_complete=False)
         run = self.run
         iteration = Iteration(f"{stage.kind} stage", self.scopes.innermost, stage.batch_scope, is_silent=is_silent)
@@ -277,7 +278,7 @@ class Course:
         for iteration in ended:
             iteration.is_over = True
             iteration.restore()
-        errors = Collected()
+        errors = Endings(self.run)
         for iteration in ended:
             self.ledger.weight = None  # from the end hook on it is too late to log to the batch
             if iteration.is_silent:
@@ -285,8 +286,10 @@ class Course:
             elif self.scopes.innermost == iteration.batch_scope:
                 errors.call(self.scopes.close)
             self._put_back(iteration)
-            if not iteration.is_silent:
-                errors.call(self.scopes.close_to, iteration.base)
+            while not iteration.is_silent and self.scopes.innermost not in (None, iteration.base):
+                errors.call(self.scopes.close)
+            if iteration.owns_training:
+                self._early_stop.end_training()
         return errors.first
 
     def _put_back(self, iteration: Iteration) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from onlooker.core.declaration import Declaration
 from onlooker.core.dispatch import Dispatcher
-from onlooker.core.errors import LoopError
+from onlooker.core.errors import LogError, LoopError
 from onlooker.core.run import Run
 from onlooker.hosts.declared.loop import LOOP
 from onlooker.hosts.declared.loop_jax import LOOP_JAX
@@ -138,7 +138,8 @@ class Loop:
 
         Raises:
             DataError: the loader cannot be iterated, or, when iterated, yields nothing.
-            LoopError: when iterated, if the epoch has already had a test with this prefix.
+            LoopError: when iterated, if the epoch itself has already had a test with this prefix. Within train batches
+                there may be as many as you like; the last one's values stand in the epoch's logs.
         """
         self._course.check_live()
         if not isinstance(prefix, str) or not prefix:
@@ -178,7 +179,15 @@ class Loop:
         if course.has_left:
             course.settle()
         if values is not None:
-            named = {**values, **named}
+            try:
+                named = {**values, **named}
+            except TypeError as error:
+                raise _nameless(values, error) from error
+            for name in named:
+                if type(name) is not str and not isinstance(name, str):
+                    raise LogError(
+                        f"loop.log takes numbers by names, which are strings; write {str(name)!r}, not {name!r}"
+                    )
         course.ledger.take(named, weight, course.scopes)
 
     @property
@@ -224,7 +233,10 @@ class Loop:
         self.run.view.give_gradients(gradients)
 
     def stop(self, reason: str = "") -> None:
-        """Ask for the training to end at the next boundary; validation still runs, as in Keras."""
+        """Ask for the training to end at the next boundary; validation still runs, as in Keras.
+
+        Where none is under way, the next one ends before its first epoch.
+        """
         self.run.stop(reason)
 
     def add(self, callback: Any) -> None:
@@ -238,3 +250,11 @@ class Loop:
             self._course.newcomers.add(adapted)
         else:
             self._dispatcher.add(adapted)
+
+
+def _nameless(values: Any, error: TypeError) -> Exception:
+    """Return what to raise where something was logged that is no dict; of a dict, the error itself."""
+    if hasattr(values, "keys"):
+        return error
+    kind = type(values).__qualname__
+    return LogError(f"loop.log takes numbers by their names, not a {kind} without one; write loop.log(loss=loss)")

@@ -15,6 +15,7 @@ from onlooker.core.errors import DataError, LoopError
 from onlooker.core.logs import Logs
 from onlooker.hosts.ledger import UNWEIGHED
 
+from .endings import named
 from .rerun import rerun
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class Epochs:
                 course.close_epoch(iteration)
                 epoch += 1
             course.end(iteration)
+        except StopIteration as error:
+            raise named(error) from error
         finally:
             course.leave(iteration)
 
@@ -197,6 +200,8 @@ class Stage:
                     self._check_count(iteration.index + 1 - first)
             self._last_count = iteration.index + 1 - first
             course.end(iteration, self)
+        except StopIteration as error:
+            raise named(error) from error
         finally:
             course.leave(iteration)
 
