@@ -76,7 +76,7 @@ class OptimizerFacade:
         return float(rates)
 
     def _write_rate(self, value: float) -> None:
-        self._run.view.set_learning_rate(value)
+        self._run.learning_rate = value
 
     def _kept_average(self) -> WeightsAverage:
         if self.average is None:
@@ -113,7 +113,7 @@ class _OptimizerOfOneRate(OptimizerFacade):
         return float(self._rates()[self.name])
 
     def _write_rate(self, value: float) -> None:
-        self._run.view.set_learning_rate({**self._rates(), self.name: value})
+        self._run.learning_rate = {**self._rates(), self.name: value}
 
 
 def find_optimizer(run: Run, before: OptimizerFacade | None) -> OptimizerFacade | None:

@@ -236,6 +236,14 @@ class TestOptimizer:
         rate.assign(facade.optimizer.learning_rate)
         assert (float(rate), rate.value, rate.name, rate.shape) == (0.25, 0.25, "learning_rate", ())
 
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+    def test_what_the_run_refuses_as_a_rate_is_refused_here(self, value):
+        module, optimizer = make_torch()
+        rate = facade_for(module, optimizer).optimizer.learning_rate
+        with pytest.raises(ValueError, match="rate"):
+            rate.assign(value)
+        assert optimizer.param_groups[0]["lr"] == 0.5
+
     def test_a_rate_that_is_kept_shows_what_is_set_later(self):
         module, optimizer = make_torch()
         facade = facade_for(module, optimizer)
