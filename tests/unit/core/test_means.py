@@ -189,6 +189,7 @@ def test_values_here_and_on_a_device_are_added_in_one_order(means):
     assert means.mean() == {"loss": 0.0}  # -1e16 first would give 1 / 3
 
 
+@pytest.mark.slow
 def test_so_many_values_are_kept_and_no_more(means, library):
     arrays = weakref.WeakSet()
     for number in range(10 * LENGTH):

@@ -232,6 +232,7 @@ def live_tensors():
     return sum(type(thing) in TENSORS for thing in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["here", "elsewhere"])
 @pytest.mark.parametrize("is_listening", [True, False])
 def test_a_thousand_batches_with_graphs_do_not_grow(place, is_listening):

@@ -376,6 +376,7 @@ def test_whatever_a_hook_raises_all_is_closed_and_the_error_is_known(program, fa
     assert run.outcome in expected
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(program=programs, kept=st.lists(st.tuples(st.sampled_from(["train", "test", "predict"]), st.integers(1, 3))))
 def test_iterators_that_are_kept_anywhere_break_no_grammar(program, kept):

@@ -23,6 +23,7 @@ def raising(hook, at):
     return callback
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", TRAININGS, ids=lambda adapter: adapter.__name__)
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
 @pytest.mark.parametrize("hook", HOOKS_THAT_RAISE)

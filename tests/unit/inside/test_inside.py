@@ -202,6 +202,7 @@ def test_without_numba_the_numbers_are_the_same():
     assert done.stdout.split("> ") == [str(summarise(np.arange(-5, 5, dtype="float32")))[:-1], "plain_pass\n"]
 
 
+@pytest.mark.slow
 def test_where_nothing_compiled_can_be_kept_on_the_disk():
     program = (
         "import numba.core.caching as caching\n"

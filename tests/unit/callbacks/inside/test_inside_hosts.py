@@ -70,6 +70,7 @@ def test_keras(optimizer):
         assert hooks_of(model)[0] == 0
 
 
+@pytest.mark.slow
 def test_keras_on_jax():
     if keras.backend.backend() != "torch":
         pytest.skip("this is the test below it, in a process of its own")

@@ -112,6 +112,7 @@ def test_others_that_converge(estimator, y):
     assert 1 < seen.run.epoch < 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_epoch", [1, 4])
 def test_a_boosters_own_early_stopping(per_epoch):
     settings = {"early_stopping": True, "n_iter_no_change": 3, "random_state": 0}

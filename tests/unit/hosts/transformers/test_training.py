@@ -473,6 +473,7 @@ def test_wherever_it_is_raised_what_is_open_is_closed(tmp_path, place, error):
     assert wrapped(trainer) == {"_inner_training_loop", "evaluation_loop"}
 
 
+@pytest.mark.slow
 def test_a_batch_size_that_is_found(tmp_path):
     """Each try is a run of its own: the first one has failed."""
     tries = []
