@@ -51,8 +51,8 @@ def _says_what_of(builder: Builder) -> Builder:
 
     for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
         setattr(build, attribute, getattr(builder, attribute))
-    build.__wrapped__ = builder  # type: ignore[attr-defined]  # for who asks for its signature
-    return build  # type: ignore[return-value]
+    build.__wrapped__ = builder  # type: ignore[attr-defined]  # as by functools.wraps, whose import costs
+    return build  # type: ignore[return-value]  # it takes what the builder takes, and says more of what it does not
 
 
 @_says_what_of

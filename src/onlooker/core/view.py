@@ -5,7 +5,7 @@ Owns the list of questions and, for each, the answer of a view that cannot give 
 
 from __future__ import annotations
 
-from .errors import AbsentError, AttachError
+from .errors import AbsentError, AttachError, LookError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -229,9 +229,8 @@ class ModelView:
         """Return the names of the `"weights"`, `"gradients"` or `"optimizer"` states that hold NaN or infinities."""
         if what == "optimizer":
             return []
-        look = self.look()
-        look.add_all(self.weights() if what == "weights" else self.gradients())  # what cannot be looked at is left out
-        return [name for name, summary in look.fetch().items() if summary.nan or summary.inf]
+        found = looked_at(self.look(), self.weights() if what == "weights" else self.gradients())
+        return [name for name, summary in found.items() if summary.nan or summary.inf]
 
     def trace(self, data: Any) -> Trace:
         """Return a context that watches one training step to find where numbers stop being finite."""
@@ -258,3 +257,16 @@ class Unchanged:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+def looked_at(look: Look, tensors: Mapping[str, Any]) -> dict[str, Summary]:
+    """Return what tensors look like, by name; those that cannot be looked at are left out.
+
+    Args:
+        look: a new one, of `ModelView.look`.
+        tensors: by name.
+    """
+    for error in look.add_all(tensors).values():
+        if not isinstance(error, LookError):
+            raise error
+    return look.fetch()

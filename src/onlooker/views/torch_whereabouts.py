@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from onlooker.core.origin import Origin
 from onlooker.core.summary import Summary
+from onlooker.core.view import looked_at
 from onlooker.inside import Look
 
 from .torch_finite import is_float
@@ -96,6 +97,4 @@ class Whereabouts:
 
 def summaries(tensors: dict[str, Any]) -> dict[str, Summary]:
     """Return what tensors look like; those that cannot be looked at are left out."""
-    look = Look()
-    look.add_all(tensors)
-    return look.fetch()
+    return looked_at(Look(), tensors)

@@ -43,7 +43,7 @@ def test_one_function_on_two_callbacks():
 
 def test_a_first_parameter_of_another_name():
     class Watch(Callback):
-        def on_epoch_end(this, epoch, logs=None):  # noqa: N805
+        def on_epoch_end(this, epoch, logs=None):  # noqa: N805  # that it is not called self is what is tried
             (lambda: this.run.stop())()
 
     assert told(Watch())[0] == "Watch"
@@ -77,7 +77,7 @@ def test_a_hook_behind_a_trigger():
         when = ol.every(epochs=1)
 
         @ol.after(epochs=0)
-        def on_epoch_end(this, epoch, logs=None):  # noqa: N805
+        def on_epoch_end(this, epoch, logs=None):  # noqa: N805  # that it is not called self is what is tried
             (lambda: this.run.stop())()
 
     assert told(Watch())[0] == "Watch"

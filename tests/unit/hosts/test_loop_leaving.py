@@ -5,6 +5,7 @@ import weakref
 
 import pytest
 import torch
+from tests.contract.shapes import FIT_HOOKS
 from tests.recorder import Recorder
 from torch import nn
 
@@ -332,20 +333,7 @@ def test_a_loader_whose_length_raises():
     recorder.check()
 
 
-@pytest.mark.parametrize(
-    "hook",
-    [
-        "on_train_begin",
-        "on_epoch_begin",
-        "on_train_batch_begin",
-        "on_train_batch_end",
-        "on_test_begin",
-        "on_test_batch_end",
-        "on_test_end",
-        "on_epoch_end",
-        "on_train_end",
-    ],
-)
+@pytest.mark.parametrize("hook", FIT_HOOKS)
 @pytest.mark.parametrize("kind", [LeavesError, KeyboardInterrupt])
 def test_a_hook_that_raises(hook, kind):
     error = kind("hook")

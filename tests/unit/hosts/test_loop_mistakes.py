@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from tests.contract.shapes import FIT_HOOKS
 from tests.recorder import Recorder
 
 import onlooker as ol
@@ -226,21 +227,9 @@ def test_a_traceback_that_is_kept_keeps_nothing_in_the_way(fail):
 
 # ------------------------------------------------------------------- StopIteration
 
-HOOKS = [
-    "on_train_begin",
-    "on_epoch_begin",
-    "on_train_batch_begin",
-    "on_train_batch_end",
-    "on_test_begin",
-    "on_test_batch_end",
-    "on_test_end",
-    "on_epoch_end",
-    "on_train_end",
-]
-
 
 @pytest.mark.parametrize("leaves", [False, True])
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", FIT_HOOKS)
 def test_a_hook_that_finds_nothing_in_an_iterator_is_named(hook, leaves):
     def act(recorder, name, index, logs):
         if name == hook:

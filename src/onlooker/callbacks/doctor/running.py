@@ -6,6 +6,7 @@ Owns how a rule gets to see them. In Keras they count as weights, and are looked
 from __future__ import annotations
 
 from onlooker.core.errors import AbsentError
+from onlooker.core.view import looked_at
 
 from .frozen import models_of
 
@@ -33,5 +34,4 @@ def running_statistics(run: Run) -> dict[str, Summary]:
         look = run.look()
     except AbsentError:
         return {}
-    look.add_all(buffers)
-    return look.fetch()
+    return looked_at(look, buffers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from onlooker.core.errors import AbsentError
 from onlooker.core.origin import Origin
+from onlooker.core.view import looked_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def origin_in(run: Run, data: Any) -> Origin | None:
         look = run.look()
     except AbsentError:
         return None
-    look.add_all(dict(_named(data)))  # what cannot be looked at is left out
-    sick = {name: summary for name, summary in look.fetch().items() if summary.nan or summary.inf}
+    found = looked_at(look, dict(_named(data)))
+    sick = {name: summary for name, summary in found.items() if summary.nan or summary.inf}
     if not sick:
         return None
     origin = Origin("data")

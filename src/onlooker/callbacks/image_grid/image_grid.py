@@ -6,7 +6,6 @@ pictures become a film in `film`.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from onlooker.core.callback import Callback
 from onlooker.core.errors import PictureError, warn
 from onlooker.core.logs import Logs
+from onlooker.core.parameters import parameters_of
 from onlooker.core.record import Picture
 from onlooker.core.trigger import Trigger
 
@@ -224,15 +224,12 @@ class ImageGrid(Callback):
 def _check_function(draw: Any) -> None:
     if not callable(draw):
         raise PictureError(f"draw={draw!r}; expected a function of the model that returns images")
-    try:
-        inspect.signature(draw).bind(None)
-    except TypeError:
+    parameters = parameters_of(draw)
+    if parameters is not None and parameters.problem(1):
         raise PictureError(
             f"draw is called with the model, as draw(model), but {getattr(draw, '__name__', draw)}"
-            f"{inspect.signature(draw)} cannot be; write for example draw=lambda model: model(noise)"
-        ) from None
-    except ValueError:  # a function of C that does not tell what it takes
-        pass
+            f"({', '.join(parameters.names)}) cannot be; write for example draw=lambda model: model(noise)"
+        )
 
 
 def _check_path(directory: Any) -> None:

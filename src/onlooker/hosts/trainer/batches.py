@@ -148,7 +148,7 @@ def split_pair(batch: Any) -> tuple[Any, Any]:
     Raises:
         DataError: it is no pair.
     """
-    if isinstance(batch, tuple | list) and len(batch) == 2:
+    if _is_pair(batch):
         return batch[0], batch[1]
     raise DataError(
         f"a batch must be a pair (inputs, targets), but the loader yielded {_described(batch)}; "
@@ -165,7 +165,7 @@ def splits_to_pairs(split: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, A
 
     def split_batch(batch: Any) -> tuple[Any, Any]:
         pair = split(batch)
-        if isinstance(pair, tuple | list) and len(pair) == 2:
+        if _is_pair(pair):
             return pair[0], pair[1]
         raise DataError(
             f"split must return a pair, a tuple (inputs, targets), but it returned {_described(pair)} "
@@ -180,6 +180,10 @@ def split_off_inputs(batch: Any) -> tuple[Any, Any]:
     if isinstance(batch, tuple | list):
         return batch[0], batch[1] if len(batch) == 2 else None
     return batch, None
+
+
+def _is_pair(thing: Any) -> bool:
+    return isinstance(thing, tuple | list) and len(thing) == 2
 
 
 def _described(thing: Any) -> str:

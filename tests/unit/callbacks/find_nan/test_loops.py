@@ -81,7 +81,10 @@ def positive():
 
 def test_numpy_within_a_module():
     """No operation is seen there; the module is named all the same."""
-    spoil = lambda x: torch.from_numpy(x.detach().numpy() / 0)  # noqa: E731
+
+    def spoil(x):
+        return torch.from_numpy(x.detach().numpy() / 0)
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         finding = find(spoil=spoil)
