@@ -62,14 +62,15 @@ class Faults:
         if not isinstance(error, Exception):
             self._note(error, f"in {where}")
             return error
+        told = f"{where}: {', '.join([repr(error), *_noted(error)])}"
         if id(owner) in self._disabled:
-            return self._warn(owner, hook, error, f"{where}: {error!r}, in a callback that is disabled already")
+            return self._warn(owner, hook, error, f"{told}, in a callback that is disabled already")
         if owner.on_error == "warn":
-            return self._warn(owner, hook, error, f"{where}: {error!r}; the training goes on")
+            return self._warn(owner, hook, error, f"{told}; the training goes on")
         if owner.on_error == "disable":
             self._disabled.add(id(owner))
             self._silence(owner)
-            return self._warn(owner, hook, error, f"{where}: {error!r}; the callback is disabled from here on")
+            return self._warn(owner, hook, error, f"{told}; the callback is disabled from here on")
         self._note(error, f"in {where} (on_error='raise')")
         return error
 
@@ -136,6 +137,12 @@ def add_to(raised: BaseException, other: BaseException, order: str = "and then")
     if raised is not other:
         told_by = next(filter(None, map(_told_by, getattr(raised, "__notes__", ()))), None)
         _add_once(raised, f"{order} {'; '.join([repr(other), *getattr(other, '__notes__', ())])}", told_by)
+
+
+def _noted(error: BaseException) -> list[str]:
+    """Return what a warning repeats of an error's notes: a warning is one line, and where it was it says itself."""
+    notes = getattr(error, "__notes__", ())
+    return [note for note in notes if "\n" not in note and not isinstance(note, _Note)]
 
 
 def _told_by(note: str) -> object:

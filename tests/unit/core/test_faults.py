@@ -159,6 +159,21 @@ def test_warn_names_everything_and_goes_on():
     assert warned(records) == ["Raises.on_train_batch_end, epoch 3, batch 7: ValueError('no'); the training goes on"]
 
 
+@pytest.mark.parametrize("policy", ["warn", "disable"])
+def test_a_warning_tells_the_notes_on_an_error_that_are_of_one_line(policy):
+    error = ValueError("no")
+    error.add_note("in the trigger when(is_low)")
+    error.add_note("----\nmore than a warning holds")
+    with pytest.raises(ValueError, match="no"):
+        Dispatcher([Raises(error)]).on_epoch_end(0)  # its place, which is noted too, is another run's
+    assert len(error.__notes__) == 3
+    with pytest.warns(OnlookerWarning) as records:
+        Dispatcher([Raises(error, policy)]).on_epoch_end(4)
+    assert warned(records)[0].startswith(
+        "Raises.on_epoch_end, epoch 4: ValueError('no'), in the trigger when(is_low); the "
+    )
+
+
 def test_one_warning_for_each_hook_and_type():
     callback = Raises(ValueError("no"), "warn")
     dispatcher = Dispatcher([callback, other := Raises(ValueError("no"), "warn")])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from onlooker.core.callback import Callback
 from onlooker.core.dispatch import Dispatcher
-from onlooker.core.errors import TriggerError
+from onlooker.core.errors import OnlookerWarning, TriggerError
 from onlooker.core.run import Run
 from onlooker.core.scopes import Scopes
 from onlooker.core.trigger import after, at, before, every, when
@@ -321,6 +321,9 @@ def test_a_predicate_that_raises_is_the_callbacks_fault():
         Training([callback]).go([[]])
     assert caught.value.__notes__[0] == "in the trigger when(<lambda>)"
     assert "Watch.on_epoch_end, epoch 0" in caught.value.__notes__[1]
+    callback.on_error = "warn"
+    with pytest.warns(OnlookerWarning, match=r"epoch 0: ZeroDivisionError.*, in the trigger when\(<lambda>\); the"):
+        Training([callback]).go([[]])
 
 
 def test_epochs_of_a_test_that_stands_alone():
