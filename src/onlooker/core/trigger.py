@@ -6,7 +6,7 @@ Owns the arguments and their errors. What a trigger does with them is in `condit
 from __future__ import annotations
 
 from .conditions import After, At, Before, Every, Trigger, When
-from .errors import TriggerError
+from .errors import TriggerError, nearest
 from .parameters import parameters_of
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def checked_trigger(name: str, trigger: object, hook: str) -> Trigger:
 
 
 def _says_what_of(builder: Builder) -> Builder:
-    """Have a builder that was given a value without a name say which names there are."""
+    """Have a builder say which names there are, where it was given a value without one, or by one that is none."""
     name, units = builder.__name__, builder.__kwdefaults__ or {}
 
     def build(*unnamed: object, **named: object) -> Trigger:
@@ -47,6 +47,9 @@ def _says_what_of(builder: Builder) -> Builder:
             value = "n" if callable(unnamed[0]) else f"{unnamed[0]!r:.60}"
             ways = " or ".join(f"{name}({unit}={value})" for unit in units)
             raise TriggerError(f"{name}({unnamed[0]!r:.60}) does not say of what; write {ways}")
+        for word in named:
+            if word not in units:
+                raise _unknown(name, units, word, named[word])
         return builder(**named)
 
     for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
@@ -164,6 +167,12 @@ def when(predicate: Callable[[Run], bool]) -> Trigger:
                 f"{trigger!r}: the function {problem}; expected a function of the run: lambda run: run.epoch > 3"
             )
     return trigger
+
+
+def _unknown(name: str, units: Iterable[str], word: str, value: object) -> TriggerError:
+    guess = nearest(word, units)
+    hint = f"did you mean {name}({guess}={value!r:.60})?" if guess else "name one of them"
+    return TriggerError(f"{name}() takes one of {', '.join(units)}, not {word}; {hint}")
 
 
 def _one(name: str, **given: object) -> tuple[str, object]:

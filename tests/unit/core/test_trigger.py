@@ -22,8 +22,25 @@ def test_exactly_one_argument(builder):
     assert isinstance(caught.value, ValueError)
     with pytest.raises(TriggerError, match="got epochs=1, steps=2"):
         builder(epochs=1, steps=2)
-    with pytest.raises(TypeError):
-        builder(epoch=5)
+
+
+@pytest.mark.parametrize("builder", [every, at, after, before], ids=lambda builder: builder.__name__)
+def test_a_name_that_is_none_is_told_the_nearest(builder):
+    name, seconds = builder.__name__, "" if builder is at else ", seconds"
+    for wrong, right in {
+        "epoch": "epochs",
+        "batch": "batches",
+        "step": "steps",
+        "n_epochs": "epochs",
+        "Steps": "steps",
+    }.items():
+        with pytest.raises(TriggerError) as caught:
+            builder(**{wrong: 5})
+        assert str(caught.value) == (
+            f"{name}() takes one of epochs, batches, steps{seconds}, not {wrong}; did you mean {name}({right}=5)?"
+        )
+    with pytest.raises(TriggerError, match=r"not iterations; name one of them$"):
+        builder(steps=1, iterations=5)
 
 
 @pytest.mark.parametrize("unit", WHOLE)
@@ -69,7 +86,7 @@ def test_after_no_seconds_at_all():
 
 
 def test_at_takes_no_seconds():
-    with pytest.raises(TypeError):
+    with pytest.raises(TriggerError, match=r"^at\(\) takes one of epochs, batches, steps, not seconds"):
         at(seconds=3)
 
 
