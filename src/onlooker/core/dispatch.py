@@ -22,6 +22,7 @@ from .faults import STAGE_ENDS, Faults, graver
 from .gate import Gate
 from .hooks import HOOKS
 from .line import Line
+from .names import check_model_is_seen
 from .run import ALONE, Run
 
 TYPE_CHECKING = False
@@ -126,6 +127,8 @@ class Dispatcher:
         if id(callback) in self._attached:
             raise AttachError(f"the same instance of {name} was passed twice; pass it once, or make two instances")
         self._check_free(callback)
+        if self.run.view.is_replaced:
+            check_model_is_seen(callback)
         check_needs(callback, self.run.host, self.run.view if self.run.host is not ALONE else None)
         return self._gated(callback, heard_hooks(callback))
 

@@ -27,6 +27,7 @@ GIVEN = {
 }
 """What a callback finds on itself when it is attached."""
 
+_NOTHING = object()
 _ALL_HOOKS = (*HOOKS, *ALIASES)
 _OWN_NAMES = frozenset((*_ALL_HOOKS, "on_error"))
 
@@ -92,16 +93,31 @@ def _check_given_names(callback: Callback, name: str) -> None:
         if given is None and attribute in callback.__dict__ and attribute not in callback._bound_names:
             raise _taken(name, attribute, "is set by the callback itself")
         value = _of_the_class(type(callback), attribute)
-        if value is not None and not hasattr(type(value), "__set__"):
+        is_placeholder = value is None or (isinstance(value, dict) and not value)
+        if not is_placeholder and not hasattr(type(value), "__set__"):
             raise _taken(name, attribute, "is a method" if callable(value) else f"is set to {value!r:.60} in the class")
         if isinstance(value, property) and value.fset is None:
             raise _taken(name, attribute, "is a property that cannot be set")
 
 
-def _of_the_class(kind: type, attribute: str) -> Any:
-    """Return what a class or one of its parents below `Callback` has under a name, or None."""
+def check_model_is_seen(callback: Callback) -> None:
+    """Refuse a callback whose class has something of its own, be it None, in the place of a model that is looked up.
+
+    Raises:
+        AttachError: it has.
+    """
+    value = _of_the_class(type(callback), "model", _NOTHING)
+    if value is not _NOTHING:
+        raise AttachError(
+            f"{type(callback).__name__}.model is set to {value!r:.60} in the class, which hides the model here: it is a "
+            f"state that is looked up each time, as each step makes a new one; write no more than its type, model: object"
+        )
+
+
+def _of_the_class(kind: type, attribute: str, default: object = None) -> Any:
+    """Return what a class or one of its parents below `Callback` has under a name, or else the default."""
     mine = kind.__mro__[: kind.__mro__.index(Callback)]
-    return next((parent.__dict__[attribute] for parent in mine if attribute in parent.__dict__), None)
+    return next((parent.__dict__[attribute] for parent in mine if attribute in parent.__dict__), default)
 
 
 def _taken(name: str, attribute: str, is_what: str) -> AttachError:

@@ -350,10 +350,23 @@ def test_a_name_of_ours_taken_in_the_class_is_refused(name, value, words):
 @pytest.mark.parametrize("name", ["run", "model", "params"])
 def test_names_of_ours_in_the_class_that_do_no_harm(name):
     both_ways = property(lambda self: vars(self)[name], lambda self, value: vars(self).update({name: value}))
-    for value in (None, both_ways):
+    for value in (None, {}, both_ways):  # nothing and an empty dict are placeholders, as linters like them
         callback = make(**{name: value})
         run = attach(callback).run
         assert getattr(callback, name) is (run if name == "run" else getattr(run, name))
+
+
+def test_a_placeholder_that_would_hide_a_model_that_is_looked_up_each_time_is_refused():
+    run = Run()
+    run.view.is_replaced = True
+    Dispatcher([make(params={}, run=None)], run)
+    for kind in (type("Watch", (Callback,), {"model": None}), type("Watch", (type(make(model=None)),), {})):
+        with pytest.raises(AttachError) as caught:
+            Dispatcher([kind()], run)
+        assert str(caught.value) == (
+            "Watch.model is set to None in the class, which hides the model here: it is a state that is looked up each "
+            "time, as each step makes a new one; write no more than its type, model: object"
+        )
 
 
 def test_what_a_run_has_given_is_not_the_callbacks_own():
