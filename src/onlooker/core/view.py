@@ -9,7 +9,7 @@ from .errors import AbsentError, AttachError, LookError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         def add_all(self, tensors: Mapping[Any, Any]) -> dict[Any, Exception]:
             """Look at several tensors; return the errors of those that cannot be looked at."""
 
-        def keep_all(self, tensors: Mapping[Any, Any], kept: dict[Any, Any]) -> dict[Any, Exception]:
-            """Put copies of tensors into a dict, or refresh those that are there; return the errors."""
+        def keep_all(
+            self, tensors: Mapping[Any, Any], kept: dict[Any, Any], meanwhile: Mapping[Any, Any] | None = None
+        ) -> dict[Any, Exception]:
+            """Put copies of tensors into a dict, or refresh those that are there, and look at others; return errors."""
 
         def add_differences(self, tensors: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Exception]:
             """Look at how far tensors are from their copies; return the errors."""
@@ -226,14 +228,24 @@ class ModelView:
         raise self._absent("the moment at which a batch begins")
 
     def not_finite(self, what: str) -> list[str]:
-        """Return the names of the `"weights"`, `"gradients"` or `"optimizer"` states that hold NaN or infinities."""
-        if what == "optimizer":
+        """Return the names of what holds NaN or infinities.
+
+        Args:
+            what: `"weights"`, `"gradients"`, `"optimizer"` for its states, `"buffers"` for what else the model keeps, but
+                for masks of minus infinity, or `"statistics"` for those buffers that have to be finite in any training.
+        """
+        if what not in ("weights", "gradients"):
             return []
         found = looked_at(self.look(), self.weights() if what == "weights" else self.gradients())
         return [name for name, summary in found.items() if summary.nan or summary.inf]
 
-    def trace(self, data: Any) -> Trace:
-        """Return a context that watches one training step to find where numbers stop being finite."""
+    def trace(self, data: Any, left_alone: Collection[str] = ()) -> Trace:
+        """Return a context that watches one training step to find where numbers stop being finite.
+
+        Args:
+            data: the batch.
+            left_alone: the names of buffers that need not be finite.
+        """
         raise self._absent("tracing a step")
 
     def save_plain(self, path: str, content: dict[str, Any]) -> None:

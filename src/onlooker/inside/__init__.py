@@ -58,22 +58,33 @@ class Look:
         """
         return self._take(each("begin", tensors))
 
-    def keep_all(self, tensors: Mapping[Any, Any], kept: dict[Any, Any]) -> dict[Any, Exception]:
+    def keep_all(
+        self, tensors: Mapping[Any, Any], kept: dict[Any, Any], meanwhile: Mapping[Any, Any] | None = None
+    ) -> dict[Any, Exception]:
         """Copy several tensors, to which `add_differences` compares them later.
 
         Args:
             tensors: by key.
             kept: gets the copies, by the same keys. The memory of earlier ones of the same tensors is used again.
+            meanwhile: other tensors, by other keys, to look at as `add_all` does: while numbers are counted, memory can
+                be copied.
 
         Returns:
-            Of those that cannot be copied, the error. Nothing is kept of them.
+            Of those that cannot be copied, the error. Nothing is kept of them. And of those that cannot be looked at.
         """
-        copies = each("keep", tensors, kept)
+        looked_at = meanwhile or {}
+        kinds = {type(one): one for some in (tensors, looked_at) for one in some.values()}
+        files = {tried(file_of, one) for one in kinds.values()}
+        together = getattr(files.pop(), "begin_and_keep_all", None) if looked_at and len(files) == 1 else None
+        if together is None:
+            found, copies = each("begin", looked_at), each("keep", tensors, kept)
+        else:
+            found, copies = together(looked_at, tensors, kept)
         errors = {key: copy for key, copy in copies.items() if isinstance(copy, Exception)}
         kept.update(copies)
         for key in errors:
             del kept[key]
-        return errors
+        return {**self._take(found), **errors}
 
     def add_differences(self, tensors: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Exception]:
         """Look at what several tensors are now less what was kept of them. On the CPU that is one pass over both.

@@ -25,19 +25,26 @@ infinite; and the bins."""
 
 
 def go_over(
-    addresses: Sequence[int], lengths: Sequence[int], old_addresses: Sequence[int] | None = None, threads: int = 1
+    addresses: Sequence[int],
+    lengths: Sequence[int],
+    other_addresses: Sequence[int] | None = None,
+    target_addresses: Sequence[int] | None = None,
+    threads: int = 1,
 ) -> Found:
     """Return what pieces of memory look like, or the differences to earlier copies of them.
 
     Args:
         addresses: where each piece begins.
         lengths: how many elements it has: one at least.
-        old_addresses: where each copy begins; None to look at the pieces themselves.
+        other_addresses: where other memory begins that is as long, or 0; None for none.
+        target_addresses: where a copy of that is made meanwhile, or 0 where it is an earlier copy of the piece itself:
+            then the differences are gone over; None for 0 everywhere.
         threads: PyTorch's number of them, which may work, this one included. The numbers are the same with any.
     """
-    rows = _Rows(addresses, lengths, old_addresses)
+    rows = _Rows(lengths)
+    given = [rows.addresses(one) for one in (addresses, other_addresses, target_addresses)]
     is_much = sum(lengths) >= MUCH
-    numbers, bins = work(rows.addresses, rows.lengths, rows.old_addresses, threads if is_much else 1)
+    numbers, bins = work(given[0], rows.lengths, given[1], given[2], threads if is_much else 1)
     if len(rows.firsts) < len(rows.lengths):
         numbers, bins = _added(numbers, rows.firsts), np.add.reduceat(bins, rows.firsts)
     return list(zip(numbers.tolist(), bins.tolist(), strict=True))
@@ -47,25 +54,26 @@ class _Rows:
     """Pieces of memory, the long ones cut.
 
     Attributes:
-        addresses: of shape (n,): where each row begins.
-        lengths: how many elements it has.
-        old_addresses: where its copy begins, or 0.
+        lengths: of shape (n,): how many elements each row has.
         firsts: of shape (pieces,): the first row of each piece.
     """
 
-    def __init__(self, addresses: Sequence[int], lengths: Sequence[int], old_addresses: Sequence[int] | None) -> None:
+    def __init__(self, lengths: Sequence[int]) -> None:
         lengths_of = np.array(lengths, dtype=np.int64)
         counts = -(-lengths_of // ROW)
         ends = counts.cumsum()
         self.firsts = ends - counts
-        piece = np.repeat(np.arange(len(counts)), counts)
-        begins = (np.arange(ends[-1]) - self.firsts[piece]) * ROW
-        self.addresses = np.array(addresses, dtype=np.int64)[piece] + begins * 4
-        self.lengths = np.minimum(lengths_of[piece] - begins, ROW)
-        if old_addresses is None:
-            self.old_addresses = np.zeros_like(self.addresses)
-        else:
-            self.old_addresses = np.array(old_addresses, dtype=np.int64)[piece] + begins * 4
+        self._piece = np.repeat(np.arange(len(counts)), counts)
+        begins = (np.arange(ends[-1]) - self.firsts[self._piece]) * ROW
+        self.lengths = np.minimum(lengths_of[self._piece] - begins, ROW)
+        self._bytes_before = begins * 4
+
+    def addresses(self, of_pieces: Sequence[int] | None) -> Any:
+        """Return where each row begins, given where each piece does; 0 where that is 0, or where there are none."""
+        if of_pieces is None:
+            return np.zeros_like(self.lengths)
+        begin = np.array(of_pieces, dtype=np.int64)[self._piece]
+        return np.where(begin == 0, 0, begin + self._bytes_before)
 
 
 def _added(numbers: Any, firsts: Any) -> Any:

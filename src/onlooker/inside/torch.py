@@ -1,6 +1,6 @@
 """PyTorch's tensors. On the CPU they are looked at where they lie, on a device by `torch_device`; all together.
 
-Owns what is looked at together, and what is kept of weights.
+Owns what is looked at together.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from onlooker.core.summary import Summary
 
 from . import tried
 from .numpy import get_pass, summarise_array, summary_of
+from .torch_copies import Copy, Kept, copy_all, find_rooms, fits, share_out
 from .torch_device import Row, look_at, look_at_differences
 from .torch_kinds import as_dense, dtype_name, is_one_piece, is_plain, lies_on_a_device
 
@@ -39,24 +40,21 @@ def begin_all(tensors: Mapping[Any, torch.Tensor]) -> dict[Any, Summary | Row | 
     Returns:
         For each what `begin` returns, or the error that it raises.
     """
-    together = {key: one for key, one in tensors.items() if _get_memory() and is_plain(one) and is_one_piece(one)}
-    found = _begun({key: tried(_to_look_at, key, one) for key, one in tensors.items() if key not in together}, tensors)
-    return {**found, **_gone_over(together)}
+    return _begin_all(tensors, [])[0]
 
 
-class Kept:
-    """A copy of a tensor of float32 on the CPU, in the same order in memory."""
+def begin_and_keep_all(
+    tensors: Mapping[Any, torch.Tensor], originals: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]
+) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Do what `begin_all` does with some tensors and `keep_all` with others: on the CPU both at the same time.
 
-    __slots__ = ("address", "copy")
-
-    def __init__(self, tensor: torch.Tensor) -> None:
-        self.copy = tensor.clone(memory_format=torch.preserve_format)
-        self.address = self.copy.data_ptr()
-
-    def is_like(self, tensor: torch.Tensor) -> bool:
-        """Say whether a tensor is of the same shape, and lies in memory in the same order."""
-        copy = self.copy
-        return is_plain(tensor) and copy.shape == tensor.shape and copy.stride() == tensor.stride()
+    Returns:
+        What `begin_all` returns, and what `keep_all` returns.
+    """
+    copies, waiting = find_rooms(originals, kept)
+    found, left = _begin_all(tensors, waiting)
+    copy_all(left)
+    return found, copies
 
 
 def keep_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -69,24 +67,9 @@ def keep_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> di
     Returns:
         For each its copy, or an error.
     """
-    found: dict[Any, Any] = {}
-    together: dict[Any, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
-    for key, tensor in tensors.items():
-        tensor, old = tensor.detach(), kept.get(key)
-        if isinstance(old, Kept) and old.is_like(tensor):
-            found[key], room = old, old.copy
-        elif lies_on_a_device(tensor):
-            found[key] = room = tried(_room, tensor, old)
-        else:
-            found[key] = tried(_copy, tensor, old)
-            continue
-        if isinstance(room, torch.Tensor):
-            copies, originals = together.setdefault((tensor.device, tensor.dtype), ([], []))
-            copies.append(room)
-            originals.append(tensor)
-    for copies, originals in together.values():
-        torch._foreach_copy_(copies, originals)
-    return found
+    copies, waiting = find_rooms(tensors, kept)
+    copy_all(waiting)
+    return copies
 
 
 def begin_difference(key: Any, tensor: torch.Tensor, kept: Any) -> Summary | Row:
@@ -120,7 +103,7 @@ def begin_difference_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any,
                 together[key] = tensor
             else:
                 found[key] = tried(begin_difference, key, tensor, old)
-        elif lies_on_a_device(tensor) and _fits(old, tensor):
+        elif lies_on_a_device(tensor) and fits(old, tensor):
             on_device[key] = tensor.detach()
         else:
             found[key] = tried(_difference, key, tensor, old)
@@ -132,6 +115,22 @@ def begin_difference_all(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any,
             rows = [tried(begin_difference, key, one, kept[key]) for key, one in on_device.items()]
         found.update(zip(on_device, rows, strict=True))
     return {**found, **_gone_over(together, [kept[key].address for key in together])}
+
+
+def _begin_all(tensors: Mapping[Any, torch.Tensor], waiting: list[Copy]) -> tuple[dict[Any, Any], list[Copy]]:
+    """Do what `begin_all` does, and meanwhile make copies.
+
+    Args:
+        tensors: by key.
+        waiting: the copies to be made.
+
+    Returns:
+        What `begin_all` returns, and the copies that could not be made meanwhile.
+    """
+    together = {key: one for key, one in tensors.items() if _get_memory() and is_plain(one) and is_one_piece(one)}
+    found = _begun({key: tried(_to_look_at, key, one) for key, one in tensors.items() if key not in together}, tensors)
+    sources, targets, left = share_out(waiting, [one.numel() for one in together.values()])
+    return {**found, **_gone_over(together, sources, targets)}, left
 
 
 def _to_look_at(key: Any, tensor: torch.Tensor) -> torch.Tensor:
@@ -197,13 +196,21 @@ def _begun(found: dict[Any, Any], tensors: Mapping[Any, torch.Tensor]) -> dict[A
     return {**found, **dict(zip(on_device, rows, strict=True))}
 
 
-def _gone_over(tensors: Mapping[Any, torch.Tensor], old_addresses: list[int] | None = None) -> dict[Any, Summary]:
-    """Return what plain tensors, each one piece, look like, or the differences to their copies."""
+def _gone_over(
+    tensors: Mapping[Any, torch.Tensor], others: list[int] | None = None, targets: list[int] | None = None
+) -> dict[Any, Summary]:
+    """Return what plain tensors, each one piece, look like, or the differences to their copies.
+
+    Args:
+        tensors: by key.
+        others: an address for each, as in `memory.go_over`.
+        targets: another.
+    """
     if not tensors:
         return {}
     lengths = [one.numel() for one in tensors.values()]
     addresses = [one.data_ptr() for one in tensors.values()]
-    rows = _get_memory().go_over(addresses, lengths, old_addresses, threads=torch.get_num_threads())
+    rows = _get_memory().go_over(addresses, lengths, others, targets, threads=torch.get_num_threads())
     return {
         key: summary_of(row, tuple(one.shape), "float32", length)
         for (key, one), row, length in zip(tensors.items(), rows, lengths, strict=True)
@@ -225,28 +232,3 @@ def _get_memory() -> Any:
 def _in_a_row(tensor: torch.Tensor) -> Any:
     """Return the memory of a tensor that is one piece, as NumPy's."""
     return tensor.as_strided((tensor.numel(),), (1,)).numpy()
-
-
-def _copy(tensor: torch.Tensor, old: Any) -> Any:
-    if is_plain(tensor) and is_one_piece(tensor):
-        return Kept(tensor)
-    if isinstance(old, torch.Tensor) and _fits(old, tensor):
-        old.copy_(tensor)
-        return old
-    return tensor.clone()
-
-
-def _room(tensor: torch.Tensor, old: Any) -> torch.Tensor:
-    """Return memory for a copy of a tensor, in the same order if that can be: that of an earlier copy, or new."""
-    if isinstance(old, torch.Tensor) and _fits(old, tensor) and old.stride() == tensor.stride():
-        return old
-    return torch.empty_like(tensor)
-
-
-def _fits(kept: torch.Tensor, tensor: torch.Tensor) -> bool:
-    return (kept.shape, kept.dtype, kept.device, kept.layout) == (
-        tensor.shape,
-        tensor.dtype,
-        tensor.device,
-        tensor.layout,
-    )

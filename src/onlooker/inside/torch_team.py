@@ -18,35 +18,36 @@ from typing import Any
 import numba
 import numpy as np
 import torch
-from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic
 
 from onlooker.core.summary import BINS
 
-from .kernel import NUMBERS, cached, compiled, make_room, over_address, pointer
+from .compiling import cached, compiled
+from .instructions import pointer, take_next
+from .kernel import NUMBERS, make_room, over_address
 
-_WORDS = 7
-"""Of a task: the next row, how many rows there are, and the addresses of the five arrays, as int64."""
+_WORDS = 8
+"""Of a task: the next row, how many rows there are, and the addresses of the six arrays, as int64."""
 
 
 def work(
-    addresses: Any, lengths: Any, old_addresses: Any, threads: int = 1
+    addresses: Any, lengths: Any, other_addresses: Any, target_addresses: Any, threads: int = 1
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Go over rows of float32 memory, as many threads as may, each row by one.
+    """Go over rows of float32 memory, as many threads as may, each row by one; see `kernel.over_address`.
 
     Args:
         addresses: of shape (n,), int64: where each row begins.
         lengths: of shape (n,), int64: how many elements it has: one at least, fewer than four thousand million.
-        old_addresses: of shape (n,), int64: 0, or the address of an earlier copy: then the differences are gone over.
+        other_addresses: of shape (n,), int64: 0, or the address of other memory of the same length.
+        target_addresses: of shape (n,), int64: 0, or the address to which that is copied.
         threads: the number of PyTorch's, to use them; 1 to work alone.
 
     Returns:
-        The numbers, of shape (n, 7), float64, and the bins, of shape (n, 64), int64; see `kernel.over_address`.
+        The numbers, of shape (n, 7), float64, and the bins, of shape (n, 64), int64.
     """
     count = len(lengths)
     numbers, bins = np.empty((count, NUMBERS)), np.empty((count, BINS), dtype=np.int64)
-    arrays = addresses, lengths, old_addresses, numbers, bins
+    arrays = addresses, lengths, other_addresses, target_addresses, numbers, bins
     task = np.array([0, count, *(array.ctypes.data for array in arrays)], dtype=np.int64)
     start = _find_start() if threads > 1 and not _is_forked else None
     if start is None:
@@ -56,34 +57,23 @@ def work(
     return numbers, bins
 
 
-@intrinsic
-def _take_next(typing_context: Any, address: Any) -> Any:
-    """Return the int64 at an address and add one to it, which no other thread can come between."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        integer = ir.IntType(64)
-        counter = builder.inttoptr(arguments[0], integer.as_pointer())
-        return builder.atomic_rmw("add", counter, integer(1), "acq_rel")
-
-    return types.int64(types.int64), generate
-
-
 @compiled
 def _take_rows(task: int) -> None:  # pragma: no cover - compiled
     header = numba.carray(pointer(task), (_WORDS,), np.int64)
     count = header[1]
-    row = _take_next(task)
+    row = take_next(task)
     if row >= count:
         return
     addresses = numba.carray(pointer(header[2]), (count,), np.int64)
     lengths = numba.carray(pointer(header[3]), (count,), np.int64)
-    old_addresses = numba.carray(pointer(header[4]), (count,), np.int64)
-    numbers = numba.carray(pointer(header[5]), (count, NUMBERS), np.float64)
-    bins = numba.carray(pointer(header[6]), (count, BINS), np.int64)
+    others = numba.carray(pointer(header[4]), (count,), np.int64)
+    targets = numba.carray(pointer(header[5]), (count,), np.int64)
+    numbers = numba.carray(pointer(header[6]), (count, NUMBERS), np.float64)
+    bins = numba.carray(pointer(header[7]), (count, BINS), np.int64)
     room = make_room()
     while row < count:
-        over_address(addresses[row], lengths[row], old_addresses[row], room, numbers[row], bins[row])
-        row = _take_next(task)
+        over_address(addresses[row], lengths[row], others[row], targets[row], room, numbers[row], bins[row])
+        row = take_next(task)
 
 
 @cached(numba.cfunc, types.void(types.intp), nopython=True)

@@ -15,7 +15,7 @@ from onlooker.core.errors import LookError
 from onlooker.inside import Look, summarise
 from onlooker.inside.kernel import compiled_pass
 
-SIZES = st.one_of(st.integers(0, 40), st.sampled_from([16383, 16384, 32767, 32768, 32775, 65545]))
+SIZES = st.one_of(st.integers(0, 40), st.sampled_from([4095, 4097, 16383, 16384, 20480, 20487, 65545]))
 
 
 @st.composite
@@ -119,6 +119,42 @@ def test_what_happens_between_two_looks_is_no_difference(change, has_numba, monk
         monkeypatch.setattr(of_numpy, "_pass", of_numpy.plain_pass)
     found = look_twice(lambda: torch.zeros(100_000), CHANGES[change])
     assert (found.min, found.max, found.count) == (1, 1, 100_000)
+
+
+@pytest.mark.parametrize("has_numba", [True, False], ids=["compiled", "plain"])
+def test_others_are_looked_at_while_copies_are_made(has_numba, monkeypatch):
+    if not has_numba:
+        monkeypatch.setattr(of_torch, "_get_memory", lambda: None)
+        monkeypatch.setattr(of_numpy, "_pass", of_numpy.plain_pass)
+    torch.manual_seed(0)
+    sizes = {"large": 40_000, "like it": 40_000, "alone": 30_000, "small": 5, "empty": 0}
+    weights = {name: torch.randn(size) for name, size in sizes.items()}
+    weights |= {"int": torch.arange(3), "half": torch.randn(4).half(), "complex": torch.ones(2, dtype=torch.complex64)}
+    gradients = {("gradient", name): torch.randn(size) for name, size in sizes.items() if name != "alone"}
+    gradients[("gradient", "other length")] = torch.randn(50_000)
+    gradients[("gradient", "strided")] = torch.randn(80_000)[::2]
+    expected = {key: summarise(tensor) for key, tensor in gradients.items()}
+    look, kept = Look(), {}
+    assert not look.keep_all(weights, kept, gradients)
+    before = {name: tensor.clone() for name, tensor in weights.items()}
+    for tensor in weights.values():
+        tensor += 1
+    assert not look.add_differences(weights, kept)
+    found = look.fetch()
+    for key, summary in expected.items():
+        assert found[key] == summary
+    for name, tensor in weights.items():
+        alike(found[name], summarise(tensor - before[name]))
+
+
+@pytest.mark.parametrize("make", [np.ones, jnp.ones, torch.ones], ids=["numpy", "jax", "torch"])
+def test_what_cannot_be_looked_at_or_copied_meanwhile_is_told(make):
+    look, kept = Look(), {}
+    errors = look.keep_all({"w": make(3), "bad": "text"}, kept, {"g": make(4), "worse": object()})
+    assert errors.keys() == {"bad", "worse"}
+    assert all(isinstance(error, LookError) for error in errors.values())
+    assert kept.keys() == {"w"}
+    assert look.fetch().keys() == {"g"}
 
 
 def test_another_shape_is_told_and_another_copy_made():

@@ -76,6 +76,26 @@ def test_differences(short_rows, count):
     same(found, expected)
 
 
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("offset", [0, 1, 3], ids="{} elements off the line".format)
+def test_what_is_copied_meanwhile(short_rows, count, offset):
+    some, others = arrays(), arrays(1)
+    some[2][:] = np.nan  # a block in which nothing is counted
+    some[4][5], some[4][-5] = np.nan, np.inf
+    others[4][7] = np.nan
+    rooms = [np.full(size + 16, 7.0, dtype="float32") for size in SIZES]
+    begins = [one.ctypes.data // 4 % 8 for one in rooms]  # the next line is 8 elements less that many away
+    copies = [one[8 - begin + offset :][:size] for one, begin, size in zip(rooms, begins, SIZES, strict=True)]
+    sources, targets = addresses(others), addresses(copies)
+    sources[6] = targets[6] = 0  # nothing is copied beside this one
+    found = memory.go_over(addresses(some), lengths(some), sources, targets, threads=count)
+    same(found[:2] + found[3:], [plain_pass(one) for one in some[:2] + some[3:]])
+    assert found[2][0][4:] == [0, SIZES[2], 0]
+    for place, (copy, other) in enumerate(zip(copies, others, strict=True)):
+        assert np.array_equal(copy, np.full_like(copy, 7.0) if place == 6 else other, equal_nan=True)
+        assert (rooms[place] == 7.0).sum() == len(rooms[place]) - (0 if place == 6 else SIZES[place]), "nothing around"
+
+
 def names_of_threads_that_work(job):
     """Return the threads of this process that spend time while a job is done again and again, for 0.2 seconds."""
 

@@ -108,7 +108,7 @@ class Looking:
             if undo is not None:
                 self._undo.append(undo)
             elif "updates" in what:
-                self._keep(view.trained_weights())
+                self._keep(view.trained_weights(), {})
             if "activations" in what or "activation_gradients" in what:
                 self._watch_activations(view)
         except BaseException:
@@ -157,10 +157,11 @@ class Looking:
     # While the batch runs.
 
     def _before(self, weights: dict[str, Any], gradients: dict[str, Any]) -> None:
-        if "gradients" in self.what:
-            self._add_all("gradients", gradients)
+        looked_at = self._chosen("gradients", gradients) if "gradients" in self.what else {}
         if "updates" in self.what:
-            self._keep(weights)
+            self._keep(weights, looked_at)
+        elif looked_at:
+            self._try(lambda look: look.add_all(looked_at), looked_at)
 
     def _clipped(self, gradients: dict[str, Any]) -> None:
         self._add_all("clipped", gradients)
@@ -201,8 +202,11 @@ class Looking:
             raise self._error
 
     def _add_all(self, what: str, tensors: dict[str, Any]) -> None:
-        chosen = {(what, name): tensor for name, tensor in tensors.items() if self._choice(name)}
+        chosen = self._chosen(what, tensors)
         self._try(lambda look: look.add_all(chosen), chosen)
+
+    def _chosen(self, what: str, tensors: dict[str, Any]) -> dict[tuple[Any, ...], Any]:
+        return {(what, name): tensor for name, tensor in tensors.items() if self._choice(name)}
 
     def _add(self, key: tuple[Any, ...], tensor: Any) -> None:
         self._try(lambda look: look.add_all({key: tensor}), {key: tensor})
@@ -212,9 +216,10 @@ class Looking:
         chosen = {key: weights[key[1]] for key in kept}
         self._try(lambda look: look.add_differences(chosen, kept), chosen)
 
-    def _keep(self, weights: dict[str, Any]) -> None:
+    def _keep(self, weights: dict[str, Any], meanwhile: dict[tuple[Any, ...], Any]) -> None:
+        """Copy weights, and look at other tensors in the same go."""
         chosen = {name: tensor for name, tensor in weights.items() if self._choice(name)}
-        self._try(lambda look: look.keep_all(chosen, self._kept), {})
+        self._try(lambda look: look.keep_all(chosen, self._kept, meanwhile), meanwhile)
 
     def _try(self, act: Callable[[Look], dict[Any, Exception]], tensors: dict[tuple[Any, ...], Any]) -> None:
         """Do something with the look, and hold back what goes wrong: this is within a user's step."""
