@@ -45,7 +45,9 @@ class Asked:
         Raises:
             AttachError: always.
         """
-        raise AttachError("a class of callbacks was passed instead of an instance; write callbacks=[Watch()]")
+        adapter = ADAPTERS.get(self._name)
+        written = f"onlooker.{adapter}(Watch())" if adapter else "Watch()"
+        raise AttachError(f"a class of callbacks was passed instead of an instance; write callbacks=[{written}]")
 
     def __repr__(self) -> str:
         return f"<{self._name}, which only instances know>"

@@ -89,12 +89,15 @@ def check_given(callback: object, declaration: Declaration) -> None:
     """Refuse what people put into an adapter that belongs beside it, or nowhere.
 
     Raises:
-        AttachError: it is a list, an adapter, or a callback that some other library knows.
+        AttachError: it is a list, a class, an adapter, or a callback that some other library knows.
     """
     adapter = _adapter_for(declaration)
     kind = type(callback)
+    takes_a_list = adapter.endswith("fit_sklearn")
+    if not takes_a_list:
+        _refuse_classes(callback if isinstance(callback, list | tuple) else (callback,), adapter)
     if isinstance(callback, list | tuple):
-        if adapter.endswith("fit_sklearn"):
+        if takes_a_list:
             raise AttachError(
                 f"{adapter} takes one list of callbacks, but a {kind.__name__} is in it: {callback!r:.60}"
             )
@@ -117,6 +120,14 @@ def check_given(callback: object, declaration: Declaration) -> None:
     raise AttachError(
         f"a callback must be an onlooker.Callback, but {kind.__name__} is a callback of {owner}: {what_to_do}"
     )
+
+
+def _refuse_classes(callbacks: Iterable[object], adapter: str) -> None:
+    """Refuse a class in the place of an instance, as it is written with an adapter."""
+    for callback in callbacks:
+        if isinstance(callback, type):
+            name = callback.__name__
+            raise AttachError(f"{name} is a class; pass an instance: {adapter}({name}())")
 
 
 def _adapter_for(declaration: Declaration) -> str:

@@ -90,9 +90,17 @@ def test_a_list_within_the_list_of_fit_sklearn():
         OURS["fit_sklearn"]([[Watch()]])
 
 
-def test_a_class_in_catboost(tmp_path):
-    with pytest.raises(Exception, match="a class of callbacks was passed instead of an instance"):
-        in_catboost(tmp_path, [Watch])
+@pytest.mark.parametrize("run", [in_lightning, in_catboost], ids=lambda run: run.__name__)
+def test_a_class(run, tmp_path):
+    written = rf"callbacks=\[onlooker\.for_{run.__name__.removeprefix('in_')}\(Watch\(\)\)\]"
+    with pytest.raises(Exception, match=f"a class of callbacks was passed instead of an instance; write {written}"):
+        run(tmp_path, [Watch])
+
+
+def test_lightgbm_refuses_a_class_in_its_own_words(tmp_path):
+    """It asks the class for what only instances can give, and calls nothing of ours. The guide says so."""
+    with pytest.raises(AttributeError, match="'mappingproxy' object has no attribute 'setdefault'"):
+        in_lightgbm(tmp_path, [Watch])
 
 
 @adapters
@@ -148,8 +156,15 @@ def test_a_callback_of_keras(adapter):
 def test_a_list_and_a_class(adapter):
     with pytest.raises(AttachError, match=rf"one by one, not a list: onlooker\.{adapter.__name__}\(\*callbacks\)"):
         adapter([Watch()])
-    with pytest.raises(AttachError, match="Watch is a class; pass an instance"):
-        adapter(Watch)
+    written = rf"Watch is a class; pass an instance: onlooker\.{adapter.__name__}\(Watch\(\)\)$"
+    for given in (Watch, [Watch], [Watch(), Watch]):
+        with pytest.raises(AttachError, match=written):
+            adapter(given)
+
+
+def test_a_class_in_fit_sklearn():
+    with pytest.raises(AttachError, match=r"Watch is a class; pass an instance: callbacks=\[Watch\(\)\]$"):
+        OURS["fit_sklearn"]([Watch])
 
 
 class Both(ol.Callback, xgboost.callback.TrainingCallback):
