@@ -109,8 +109,9 @@ def check_model_is_seen(callback: Callback) -> None:
     value = _of_the_class(type(callback), "model", _NOTHING)
     if value is not _NOTHING:
         raise AttachError(
-            f"{type(callback).__name__}.model is set to {value!r:.60} in the class, which hides the model here: it is a "
-            f"state that is looked up each time, as each step makes a new one; write no more than its type, model: object"
+            f"{type(callback).__name__}.model is set to {value!r:.60} in the class, which hides the model here: it is "
+            f"a state that is looked up each time, as each step makes a new one; write no more than its type, "
+            f"model: object"
         )
 
 
