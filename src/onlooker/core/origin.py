@@ -87,8 +87,9 @@ class Origin:
         module: the module that it happened in, as in `named_modules()`; `""` where in none, as in a loss function.
         operation: such as `"log"`, and in the backward pass of which operation it is the derivative; `""` where none
             could be seen.
-        parameter: the weight that it is about, in the phases `"weights"` and `"optimizer"`; in the first also a buffer,
-            or a tensor of an optimizer's state, such as `"exp_avg_sq of 2.weight"`; else `""`.
+        parameter: the weight that it is about, in the phases `"weights"` and `"optimizer"`; in the first also a tensor
+            of an optimizer's state, such as `"exp_avg_sq of 2.weight"`, or a buffer; in the phase `"forward"` a buffer
+            that the operation's module has lost; else `""`.
         line: the line of the user's code that led to it, such as `"model.py:12, in forward"`.
         inputs: of the operation, by name.
         outputs: likewise.

@@ -228,23 +228,30 @@ class ModelView:
         raise self._absent("the moment at which a batch begins")
 
     def not_finite(self, what: str) -> list[str]:
-        """Return the names of what holds NaN or infinities.
-
-        Args:
-            what: `"weights"`, `"gradients"`, `"optimizer"` for its states, `"buffers"` for what else the model keeps, but
-                for masks of minus infinity, or `"statistics"` for those buffers that have to be finite in any training.
-        """
-        if what not in ("weights", "gradients"):
+        """Return the names of the `"weights"`, `"gradients"` or `"optimizer"` states that hold NaN or infinities."""
+        if what == "optimizer":
             return []
         found = looked_at(self.look(), self.weights() if what == "weights" else self.gradients())
         return [name for name, summary in found.items() if summary.nan or summary.inf]
 
-    def trace(self, data: Any, left_alone: Collection[str] = ()) -> Trace:
+    def finite_buffers(self) -> frozenset[str]:
+        """Return the names of what else a model keeps and has to stay finite, beside its weights."""
+        return frozenset()
+
+    def lost_buffers(self, watched: Collection[str]) -> list[str]:
+        """Return the names of those that are not finite any more.
+
+        Args:
+            watched: as `finite_buffers` has returned them.
+        """
+        return []
+
+    def trace(self, data: Any, lost: Collection[str] = ()) -> Trace:
         """Return a context that watches one training step to find where numbers stop being finite.
 
         Args:
             data: the batch.
-            left_alone: the names of buffers that need not be finite.
+            lost: the names of buffers that stop being finite in this step, where it is they that matter.
         """
         raise self._absent("tracing a step")
 

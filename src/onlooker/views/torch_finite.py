@@ -5,7 +5,7 @@ Owns what is asked of the device: one number for all tensors of one device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -55,15 +55,19 @@ def is_finite(tensor: torch.Tensor) -> bool:
 def not_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
     """Return the names of those tensors that are not finite. All that is well costs one transfer for each device."""
     found = {name: one.detach() for name, whole in tensors.items() for one in floats(whole) if one.numel()}
-    if not any(_is_suspect(group) for group in _by_device(found.values())):
-        return []
-    return [name for name, one in found.items() if not is_finite(one)]
+    lost: set[str] = set()
+    for group in _by_device(found):
+        if _is_suspect([found[name] for name in group]):
+            flags = torch.stack([torch.isfinite(found[name]).all() for name in group]).tolist()
+            lost.update(name for name, is_well in zip(group, flags, strict=True) if not is_well)
+    return [name for name in found if name in lost]
 
 
-def _by_device(tensors: Iterable[torch.Tensor]) -> list[list[torch.Tensor]]:
-    groups: dict[torch.device, list[torch.Tensor]] = {}
-    for one in tensors:
-        groups.setdefault(one.device, []).append(one)
+def _by_device(tensors: Mapping[str, torch.Tensor]) -> list[list[str]]:
+    """Return the names of tensors in groups, one for each device."""
+    groups: dict[torch.device, list[str]] = {}
+    for name, one in tensors.items():
+        groups.setdefault(one.device, []).append(name)
     return list(groups.values())
 
 

@@ -34,3 +34,13 @@ def masked_rows(name: str, given: Any) -> str:
 def is_softmax(name: str) -> bool:
     """Say whether an operation is one in which -inf means that something is left out."""
     return "softmax" in name or "logsumexp" in name
+
+
+def is_blamed(name: str, phase: str) -> bool:
+    """Say whether an operation that makes NaN of infinities is to be named, and not where they came from.
+
+    Args:
+        name: of the operation.
+        phase: where the infinities came from, which somebody wants: of those in data that is known of a softmax only.
+    """
+    return phase != "data" or is_softmax(name)

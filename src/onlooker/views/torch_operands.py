@@ -1,6 +1,7 @@
 """Which tensors an operation of PyTorch reads and writes, as far as its schema tells.
 
-Owns the way from an operation's arguments to the tensors that a person is shown.
+Owns the way from an operation's arguments to the tensors that a person is shown, and which operations are none that
+compute.
 """
 
 from __future__ import annotations
@@ -9,7 +10,13 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .torch_buffers import statistics_written
 from .torch_finite import floats
+
+MADE_OF_NOTHING = ("empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "empty_permuted")
+READS = ("local_scalar_dense",)
+WRAPS = ("scalar_tensor", "lift_fresh", "detach", "to_copy", "expand", "view")
+OVERWRITING = ("copy", "fill", "zero", "normal", "uniform", "bernoulli", "exponential", "random", "set")
 
 
 class Operation(NamedTuple):
@@ -30,10 +37,10 @@ def numbered(tensors: list[torch.Tensor], word: str = "input", most: int = 8) ->
     return {f"{word} {number}": one for number, one in enumerate(tensors[:most])}
 
 
-def written(function: Any, given: Any, named: Any) -> list[torch.Tensor]:
+def written(function: Any, name: str, given: Any, named: Any) -> list[torch.Tensor]:
     """Return the tensors of floats that an operation writes to."""
     if not function._schema.is_mutable:
-        return []
+        return statistics_written(name, given)
     found = []
     for position, argument in enumerate(function._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:

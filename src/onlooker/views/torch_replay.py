@@ -5,7 +5,7 @@ Owns the way from a model and its optimizers to what does the work: `torch_snaps
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from onlooker.core.atomic_file import AtomicFile
 from onlooker.core.view import ModelView
 
 from .torch_activations import every_module
+from .torch_buffers import finite_buffers, lost_buffers
 from .torch_finite import not_finite
 from .torch_plain import pack
 from .torch_snapshot import Moment, TorchSnapshot, copy_data
@@ -35,7 +36,12 @@ class TorchReplay(ModelView):
 
     def snapshot(self) -> TorchSnapshot:
         """Return what keeps parameters, buffers and optimizers' states, once its `take` is called."""
-        return TorchSnapshot(self._tensors, self._ready_parameters, self.optimizers.values())
+        return TorchSnapshot(
+            self._tensors,
+            self._ready_parameters,
+            self.optimizers.values(),
+            lambda: [module for _, module in every_module(self._modules)],
+        )
 
     def keep_batch(self, data: Any) -> tuple[Any, int]:
         """Return a copy of a batch, and how many bytes it takes."""
@@ -60,11 +66,20 @@ class TorchReplay(ModelView):
         }
         return not_finite(states)
 
-    def trace(self, data: Any) -> Any:
+    def finite_buffers(self) -> frozenset[str]:
+        """Return the names of the buffers that have to stay finite."""
+        return finite_buffers(every_module(self._modules))
+
+    def lost_buffers(self, watched: Collection[str]) -> list[str]:
+        """Return the names of those that are not finite any more; a transfer for each device where all are."""
+        return list(lost_buffers(every_module(self._modules), watched))
+
+    def trace(self, data: Any, lost: Collection[str] = ()) -> Any:
         """Return a context that watches each operation of a step."""
         from .torch_trace import TorchTrace  # needed once in a long while
 
-        return TorchTrace(every_module(self._modules), dict(self._parameters()), self.optimizers.values(), data)
+        parameters, optimizers = dict(self._parameters()), self.optimizers.values()
+        return TorchTrace(every_module(self._modules), parameters, optimizers, data, lost)
 
     def save_plain(self, path: str, content: dict[str, Any]) -> None:
         """Write plain data and tensors by `torch.save`; `torch.load(path)` reads them."""

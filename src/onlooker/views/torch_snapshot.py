@@ -10,6 +10,7 @@ import copy
 import random
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ class TorchSnapshot:
         tensors: returns the parameters and buffers.
         parameters: returns the parameters.
         optimizers: of the training.
+        modules: returns the modules, each once. A buffer that one of them binds anew is bound again to what it was.
 
     Attributes:
         size_bytes: how much memory the copies take; 0 before the first.
@@ -32,10 +34,13 @@ class TorchSnapshot:
         tensors: Callable[[], list[torch.Tensor]],
         parameters: Callable[[], list[torch.Tensor]],
         optimizers: Iterable[torch.optim.Optimizer],
+        modules: Callable[[], list[torch.nn.Module]],
     ) -> None:
         self._tensors, self._parameters, self._optimizers = tensors, parameters, list(optimizers)
+        self._modules = modules
         self._live: list[torch.Tensor] = []
         self._kept: list[torch.Tensor] = []
+        self._bound: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._states: list[dict[Any, dict[str, Any]]] = []
         self._groups: list[list[dict[str, Any]]] = []
         self._gradients: list[torch.Tensor | None] | None = None
@@ -56,13 +61,9 @@ class TorchSnapshot:
                 afterwards.
         """
         with torch.no_grad():
-            live = self._tensors()
-            is_same = len(live) == len(self._live) and all(map(_is_alike, live, self._live, self._kept))
-            if is_same:
-                for ours, theirs in zip(self._kept, live, strict=True):
-                    ours.copy_(theirs)
-            else:
-                self._live, self._kept = live, [one.detach().clone() for one in live]
+            self._live, earlier_kept = self._tensors(), self._kept
+            self._kept = [_copied(one, old) for one, old in zip_longest(self._live, earlier_kept[: len(self._live)])]
+            self._bound = [(own, dict(own)) for own in (module._buffers for module in self._modules()) if own]
             earlier = self._states or [{} for _ in self._optimizers]
             self._states = [_kept_state(one, old) for one, old in zip(self._optimizers, earlier, strict=True)]
             self._groups = [
@@ -81,8 +82,10 @@ class TorchSnapshot:
     def restore(self) -> None:
         """Go back to what was kept. It stays kept."""
         with torch.no_grad():
+            for own, before in self._bound:
+                own.update((name, one) for name, one in before.items() if own.get(name, one) is not one)
             for theirs, ours in zip(self._live, self._kept, strict=True):
-                theirs.detach().copy_(ours)  # so that it counts as a change for whoever keeps count
+                _write(theirs.detach(), ours)  # so that it counts as a change for whoever keeps count
             for optimizer, state, groups in zip(self._optimizers, self._states, self._groups, strict=True):
                 _restore_state(optimizer, state)
                 for group, kept in zip(optimizer.param_groups, groups, strict=True):
@@ -153,8 +156,13 @@ def copy_data(data: Any) -> tuple[Any, int]:
     return data, 0
 
 
-def _is_alike(live: torch.Tensor, before: torch.Tensor, kept: torch.Tensor) -> bool:
-    return live is before and live.shape == kept.shape and live.dtype == kept.dtype and live.device == kept.device
+def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:
+    """Copy values into a tensor. Into one that is expanded, whose numbers share their memory, they go once."""
+    if tensor.layout is torch.strided and not tensor.is_nested:
+        for axis, (length, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+            if length > 1 and stride == 0:
+                tensor, values = tensor.narrow(axis, 0, 1), values.narrow(axis, 0, 1)
+    tensor.copy_(values)
 
 
 def _kept_state(optimizer: Any, earlier: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:

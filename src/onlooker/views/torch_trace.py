@@ -11,7 +11,7 @@ Owns the watching. What inherits what is `torch_lineage`'s business, what there 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any
 
@@ -23,21 +23,18 @@ from onlooker.core.summary import Summary
 
 from .torch_beginning import LARGE, from_data, largest, tag_data, tag_state
 from .torch_blame import operation_name, why, why_of_step
+from .torch_buffers import lost_buffers, why_of_statistics
 from .torch_finite import floats, is_finite
 from .torch_lineage import Lineage, constant, has_nan, is_mask, maker, memory
 from .torch_lines import present_line
-from .torch_masks import is_softmax, masked_rows
-from .torch_operands import Operation, numbered, of_first, written
+from .torch_masks import is_blamed, masked_rows
+from .torch_operands import MADE_OF_NOTHING, OVERWRITING, READS, WRAPS, Operation, numbered, of_first, written
 from .torch_place import Place
 from .torch_whereabouts import Whereabouts, summaries
 
-_MADE_OF_NOTHING = ("empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "empty_permuted")
-_READS = ("local_scalar_dense",)
-_WRAPS = ("scalar_tensor", "lift_fresh", "detach", "to_copy", "expand", "view")
 _READ = 4
 """How late a symptom is asked for its origin that is just a number which was read."""
-
-_OVERWRITING = ("copy", "fill", "zero", "normal", "uniform", "bernoulli", "exponential", "random", "set")
+_BUFFER = -1
 
 
 class TorchTrace(TorchDispatchMode):
@@ -48,6 +45,7 @@ class TorchTrace(TorchDispatchMode):
         parameters: the parameters by name.
         optimizers: that may step.
         data: the batch.
+        lost: the names of buffers that stop being finite in this step, where it is they that matter.
 
     Attributes:
         origin: where it began, once the context is left; None where all stayed finite.
@@ -60,11 +58,12 @@ class TorchTrace(TorchDispatchMode):
         parameters: dict[str, torch.nn.Parameter],
         optimizers: Iterable[torch.optim.Optimizer],
         data: Any,
+        lost: Collection[str] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.origin: Origin | None = None
         self.error: Exception | None = None
-        self._parameters = parameters
+        self._named, self._parameters, self._buffers = named, parameters, lost
         self._optimizers = list(optimizers)
         self._whereabouts = Whereabouts(named, partial(self._safely, self._leaves_module))
         self._place = Place(self._whereabouts)
@@ -129,14 +128,14 @@ class TorchTrace(TorchDispatchMode):
     def _before_operation(self, function: Any, given: Any, named: Any) -> Operation | None:
         """Look at what goes in; return what to look at afterwards, None for nothing."""
         name = operation_name(function)
-        targets = written(function, given, named)
+        targets = written(function, name, given, named)
         inputs = floats((given, named))
-        if name in _OVERWRITING:  # what was in there before is read by nobody
+        if name in OVERWRITING:  # what was in there before is read by nobody
             inputs = [one for one in inputs if not any(one is other for other in targets)]
         sick = [one for one in inputs if not is_finite(one)]
-        if sick and (name in _READS or (name == "ones_like" and sick[0].numel() == 1)):
-            self._symptom(_READ if name in _READS else 0, sick)  # a loss is where a backward pass begins
-        if name in _MADE_OF_NOTHING or name in _READS:
+        if sick and (name in READS or (name == "ones_like" and sick[0].numel() == 1)):
+            self._symptom(_READ if name in READS else 0, sick)  # a loss is where a backward pass begins
+        if name in MADE_OF_NOTHING or name in READS:
             return None
         before = [one.detach().clone() for one in inputs] if targets else inputs
         return Operation(function, name, (given, named), targets, before, sick)
@@ -151,14 +150,14 @@ class TorchTrace(TorchDispatchMode):
             return
         origin = self._lineage.heir(sick, bad, lambda one: self._origin_of(one, name)) if sick else None
         is_nan_new = any(map(has_nan, bad)) and not any(map(has_nan, sick))
-        if origin is None or (is_nan_new and self._is_spoilt(origin, name)):
+        if origin is None or (is_nan_new and self._lineage.is_wanted(origin) and is_blamed(name, origin.phase)):
             inputs, outputs = of_first(done.function, done.inputs, outputs, bad)
             origin = self._new(name, inputs, outputs, done.given, origin)
             sick = []  # what is new holds for what was written in place, too
         elif is_nan_new and not origin.became:
             reason = self._why(name, done.inputs, bad, done.given)
             origin.became = f"{self._place.said(name)}{f': {reason}' if reason else ''}"
-        if origin is self._unnamed and name not in _WRAPS:
+        if origin is self._unnamed and name not in WRAPS:
             self._name(origin, name)
         for one in bad:
             if not any(one is other for other in sick):
@@ -171,13 +170,6 @@ class TorchTrace(TorchDispatchMode):
             origin.operation = user
         elif user in ("copy", "index_put", "fill"):
             origin.operation = "assignment"
-
-    def _is_spoilt(self, origin: Origin, name: str) -> bool:
-        """Say whether an operation is to be named that makes NaN of infinities, and not where they came from.
-
-        It is, where somebody wants these. That somebody wants infinities in data is known of a softmax only.
-        """
-        return self._lineage.is_wanted(origin) and (origin.phase != "data" or is_softmax(name))
 
     def _new(
         self, name: str, inputs: list[torch.Tensor], bad: list[torch.Tensor], given: Any, wanted: Origin | None
@@ -208,7 +200,8 @@ class TorchTrace(TorchDispatchMode):
     def _why(self, name: str, inputs: list[torch.Tensor], bad: list[torch.Tensor], given: Any) -> str:
         numbers = [one for one in given[0] if isinstance(one, int | float)]
         of, put_in, out = self._place.derivative_of, summaries(numbered(inputs)), summaries(numbered(bad))
-        return masked_rows(name, given[0]) or why(name, of, put_in, out, bad[0].dtype, numbers)
+        told = masked_rows(name, given[0]) or why_of_statistics(name, given[0], bad)
+        return told or why(name, of, put_in, out, bad[0].dtype, numbers)
 
     # What no operation was seen to make.
 
@@ -271,6 +264,15 @@ class TorchTrace(TorchDispatchMode):
         for one in self._parameters.values():  # of batches without a step
             self._look_at_result(one.grad, 2)
             self._look_at_result(one.detach(), 3)
+        self._look_at_buffers()
+
+    def _look_at_buffers(self) -> None:
+        for name, buffer in lost_buffers(self._named, self._buffers).items():
+            origin = self._origin_of(buffer)
+            is_own = origin.phase == "forward" and origin.module == name.rpartition(".")[0] and not origin.parameter
+            if is_own and not any(one is origin for _, one in self._symptoms):  # and it has reached nothing else
+                origin.parameter = name
+            self._symptom(_BUFFER, [buffer])
 
     def _is_stepping(self, optimizer: Any, given: Any, named: Any) -> None:
         self._has_closure = any(callable(one) for one in (*given[1:], *named.values()))

@@ -26,13 +26,13 @@ SKIPPED = 40
 
 
 class FindNaN(Callback):
-    """Finds the first operation that puts out NaN or infinities, when a loss, a gradient or a weight is not finite.
+    """Finds the first operation that puts out NaN or infinities, when a loss, a gradient or the model is not finite.
 
     Acts in `on_train_begin`, where it begins anew, in `on_train_batch_begin`, where it keeps the batch and, from time
     to time, a snapshot of the training, in `on_train_batch_end`, where it looks at the losses and from time to time at
-    weights and optimizers, and in `on_epoch_end` and `on_train_end`, where it lets go of what it keeps. Reads the
-    batch's own logged losses; those on a device stay there and are read with the next look at the weights. Writes no
-    logs.
+    weights, optimizers and buffers, and in `on_epoch_end` and `on_train_end`, where it lets go of what it keeps. Reads
+    the batch's own logged losses; those on a device stay there and are read with the next look at the weights. Writes
+    no logs.
 
     When something is not finite it goes back to the snapshot and has the host run the kept batches once more, with your
     own code: first to find the batch in which it began, then that batch alone, watched operation by operation. No other
@@ -45,7 +45,8 @@ class FindNaN(Callback):
     tells how much. It costs the time to copy each batch, and each `steps_back` steps one pass over weights and
     optimizers' states to look at them and one to copy them.
 
-    That a gradient scaler skips steps is no finding, unless it skips all of them.
+    That a gradient scaler skips steps is no finding, unless it skips all of them. Buffers have to stay finite that were
+    so when the training began, and running statistics anyway; masks need not.
 
     Args:
         then: `"stop"` (default): the training ends with the batch, and the reason says what was found. `"restore"`: it
@@ -180,6 +181,7 @@ class FindNaN(Callback):
         if self._is_over:
             return
         run, past = self.run, self._past
+        self._notice.begin(run)
         self._count += 1
         if self._reason:
             return
@@ -264,7 +266,7 @@ class FindNaN(Callback):
         """Have the host run the batches once more, or say what there is to say without."""
         run, past = self.run, self._past
         if not self._reason and past is not None and run.outcome is None:
-            run.replay = Search(run, past, self._notice.is_watched, self._take)
+            run.replay = Search(run, past, self._notice, self._take)
             return
         self._tell(self._reason or CLOSED)
 

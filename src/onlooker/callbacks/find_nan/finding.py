@@ -34,7 +34,7 @@ class Finding:
         phase: `"data"`, `"weights"`, `"forward"`, `"backward"`, `"optimizer"`, or `"unknown"`.
         module: the module; `""` where in none, as in a loss function.
         operation: the operation, such as `"log"`; `""` where none could be seen.
-        parameter: the weight, where it is about one; in phase `"weights"` also a buffer, or a tensor of an optimizer's
+        parameter: the weight or the buffer, where it is about one; in phase `"weights"` also a tensor of an optimizer's
             state, such as `"exp_avg_sq of 2.weight"`.
         line: the line of your own code that led to it.
         why: what usually makes such an operation do so.

@@ -27,7 +27,7 @@ PATIENCE = 1000
 
 
 class Notice:
-    """Looks at losses, weights and gradients. Each look returns what is not finite, in words, or `""`.
+    """Looks at losses, weights, buffers and gradients. Each look returns what is not finite, in words, or `""`.
 
     Args:
         losses: patterns on the names of logged values.
@@ -41,6 +41,7 @@ class Notice:
         self._watched: dict[str, bool] = {}
         self._batch_count = 0
         self._has_checked = False
+        self._buffers: frozenset[str] | None = None  # those that have to be finite
         self.let_go()
 
     def let_go(self) -> None:
@@ -90,7 +91,7 @@ class Notice:
         )
 
     def in_weights(self, run: Run) -> str:
-        """Look at the losses on a device, at weights and at optimizers; waits for a device."""
+        """Look at the losses on a device, at weights, optimizers and buffers; waits for a device."""
         waiting = [one for one in self._waiting if not one[1].library.is_gone(one[1].array)]
         self._waiting = []
         numbers = fetch_together([value for _, value, _ in waiting])
@@ -98,18 +99,31 @@ class Notice:
             if not is_finite(number):
                 self.sick = kept
                 return f"{name!r} was {number} at batch {kept.batch} of epoch {kept.epoch}"
-        return _look(run, "weights", "weights") or _look(run, "optimizer", "the optimizer's state")
+        found = _said("weights", _names(run, "weights")) or _said("the optimizer's state", _names(run, "optimizer"))
+        return found or _said("buffers", self.lost_buffers(run))
 
     def in_gradients(self, run: Run) -> str:
         """Look at gradients that no optimizer has used; waits for a device."""
-        return _look(run, "gradients", "gradients, by which no optimizer steps")
+        return _said("gradients, by which no optimizer steps", _names(run, "gradients"))
+
+    def begin(self, run: Run) -> None:
+        """Take note of the buffers that are finite before the first batch; later ones change nothing."""
+        if self._buffers is None:
+            self._buffers = run.view.finite_buffers()
+
+    def lost_buffers(self, run: Run) -> list[str]:
+        """Return the names of buffers that are not finite any more; waits for a device."""
+        return run.view.lost_buffers(self._buffers) if self._buffers else []
 
 
-def _look(run: Run, what: str, words: str) -> str:
+def _names(run: Run, what: str) -> list[str]:
     try:
-        names = run.view.not_finite(what)
+        return run.view.not_finite(what)
     except (AbsentError, LookError):
-        return ""
+        return []
+
+
+def _said(words: str, names: list[str]) -> str:
     if not names:
         return ""
     rest = f" and {len(names) - 3} more" if len(names) > 3 else ""

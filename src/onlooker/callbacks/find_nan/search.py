@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onlooker.core.origin import Origin, Trace
     from onlooker.core.run import Run
 
+    from .notice import Notice
     from .past import Past
 
 
@@ -27,7 +28,7 @@ class Search:
     Args:
         run: the training.
         past: what was kept of it. Its state is taken anew on the way.
-        is_watched: says of a logged name whether it has to be finite.
+        notice: says what has to be finite.
         done: called at the end, with what was found.
 
     Attributes:
@@ -41,12 +42,14 @@ class Search:
         other_steps: whether an optimizer stepped in other batches than the first time.
     """
 
-    def __init__(self, run: Run, past: Past, is_watched: Callable[[str], bool], done: Callable[[Search], None]) -> None:
-        self._run, self._past, self._is_watched, self._done = run, past, is_watched, done
+    def __init__(self, run: Run, past: Past, notice: Notice, done: Callable[[Search], None]) -> None:
+        self._run, self._past, self._notice, self._done = run, past, notice, done
         self.batches = list(past.batches)
         self._now = run.view.moment()  # random states and learning rates go on from here in the end
         self._index = -1
         self._candidate: int | None = None  # gradients were not finite from here on; perhaps nobody will use them
+        self._looks_at_gradients = True
+        self._lost: list[str] = []  # buffers, where it is only they
         self._sick: int | None = None
         self._trace: Trace | None = None
         self._has_traced = False
@@ -78,7 +81,7 @@ class Search:
             self._has_traced = True
             state.restore()
             kept = self._fresh(self.batches[self._sick])
-            self._trace = self._run.view.trace(kept.data)
+            self._trace = self._run.view.trace(kept.data, self._lost)
             kept.moment.restore()
             self._trace.__enter__()
             return kept
@@ -107,16 +110,30 @@ class Search:
         kept, own = self.batches[self._index], dict(logs.batch)
         self._compare(kept, own, has_stepped)
         view = self._run.view
-        is_lost = any(self._is_watched(name) and not is_finite(value) for name, value in own.items())
+        is_lost = any(self._notice.is_watched(name) and not is_finite(value) for name, value in own.items())
         if is_lost or view.not_finite("weights") or view.not_finite("optimizer"):
             self._sick = self._index if self._candidate is None else self._candidate
-        elif view.not_finite("gradients"):
+        elif lost := self._notice.lost_buffers(self._run):
+            self._find_buffers(lost)
+        elif self._looks_at_gradients and view.not_finite("gradients"):
             if self._candidate is None:
                 self._candidate = self._index
         else:
             self._candidate = None
         if self._sick is None and self._candidate is not None and self._index + 1 == len(self.batches):
             self._sick = self._candidate
+
+    def _find_buffers(self, lost: list[str]) -> None:
+        """Take the batch at hand, in which buffers were lost: with that gradients have nothing to do.
+
+        Where there are such that were not finite before, and nobody has used, as those that a gradient scaler throws
+        away, the state is that from before them, and has to be brought up to the batch.
+        """
+        if self._candidate is None:
+            self._sick, self._lost = self._index, lost
+            return
+        self._index, self._candidate, self._looks_at_gradients = self._candidate - 1, None, False
+        self._past.state.restore()
 
     def notes(self) -> list[str]:
         """Return in words why nothing was found, and what was not as it was the first time."""
@@ -151,8 +168,11 @@ class Search:
     def close(self) -> None:
         """Take away what watches, put the state back, and hand over what was found."""
         self._end_trace()
-        if self._sick is not None or self.error is not None:
-            self._past.state.restore()
+        try:
+            if self._sick is not None or self.error is not None:
+                self._past.state.restore()
+        except Exception as error:
+            self.error = self.error or error
         self._now.restore()
         self._done(self)
 
