@@ -6,7 +6,7 @@ import pytest
 from tests.contract.acting import on, once, raising, recorder
 from tests.contract.shapes import FIT_HOOKS, fit_calls, some_hook, times
 
-from onlooker.core.errors import OnlookerWarning
+from onlooker.core.errors import LoopError, OnlookerWarning
 from onlooker.core.hooks import HOOKS
 
 pytestmark = pytest.mark.needs("faults", "closing")
@@ -45,6 +45,23 @@ def test_the_error_names_callback_hook_epoch_and_batch(host, hook):
     with pytest.raises(BrokenError):
         host.fit(host.make(), [on(host, name="Culprit", **once(hook, raising(error), at=at))])
     assert error.__notes__[0] == f"in Culprit.{hook}, {PLACES[hook]} (on_error='raise')"
+
+
+@pytest.mark.parametrize("hook", FIT_HOOKS)
+def test_what_a_loop_would_take_for_its_end_comes_out_as_an_error(host, hook):
+    def find_nothing(callback, *given):
+        next(iter([]))
+
+    seen = recorder(host)
+    culprit = on(host, name="Culprit", **once(hook, find_nothing))
+    with pytest.raises(LoopError, match="a hook raised StopIteration") as caught:
+        host.fit(host.make(), [culprit, seen])
+    assert caught.value.__notes__[0].startswith(f"in Culprit.{hook}, ")
+    assert caught.traceback[-1].name == "find_nothing"
+    assert seen.check().hooks[-1] == "on_train_end"
+    if hook != "on_train_end":
+        assert seen.run.outcome == "failed"
+        assert seen.run.reason.startswith("LoopError: a hook raised StopIteration")
 
 
 @pytest.mark.parametrize("policy", ["warn", "disable"])

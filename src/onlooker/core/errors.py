@@ -48,7 +48,7 @@ class MissingLogError(OnlookerError, KeyError):
 
 
 class LoopError(OnlookerError, RuntimeError):
-    """A loop was used in a way that cannot work, for example outside `with`."""
+    """A loop was used in a way that cannot work, for example outside `with`; or a hook has raised `StopIteration`."""
 
 
 class DataError(OnlookerError, ValueError):
@@ -79,6 +79,21 @@ def missing_extra(extra: str, package: str) -> MissingExtraError:
         "matplotlib is not installed; run: pip install 'onlooker[plot]'"
     """
     return MissingExtraError(f"{package} is not installed; run: pip install 'onlooker[{extra}]'")
+
+
+def taken_for_an_end(who: str, error: StopIteration) -> LoopError:
+    """Build the error to raise for a `StopIteration`, which whoever iterates would silently take for the end.
+
+    Args:
+        who: has raised it.
+        error: becomes the cause; its traceback is kept too, as Keras takes the causes off.
+    """
+    raised = LoopError(
+        f"{who} raised StopIteration, which a `for` would take for its end; "
+        f"where next() may find nothing, give it a default: next(iterator, None)"
+    )
+    raised.__cause__ = error
+    return raised.with_traceback(error.__traceback__)
 
 
 def warn(message: str) -> None:

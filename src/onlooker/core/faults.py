@@ -6,7 +6,7 @@ dispatcher's business.
 
 from __future__ import annotations
 
-from .errors import OnlookerWarning, warn
+from .errors import OnlookerWarning, taken_for_an_end, warn
 from .hooks import arguments
 
 TYPE_CHECKING = False
@@ -52,6 +52,8 @@ class Faults:
     def judge(self, owner: Callback, hook: str, error: BaseException, given: tuple[Any, ...]) -> BaseException | None:
         """Apply the owner's policy: warn, disable, or return the error, which is then to be raised: always so Ctrl-C.
 
+        For a `StopIteration` another is returned: the host, be it a trainer of somebody else's, may iterate.
+
         Args:
             owner: the callback.
             hook: the hook that raised.
@@ -71,6 +73,10 @@ class Faults:
             self._disabled.add(id(owner))
             self._silence(owner)
             return self._warn(owner, hook, error, f"{told}; the callback is disabled from here on")
+        if isinstance(error, StopIteration):
+            notes, error = _noted(error), taken_for_an_end("a hook", error)
+            for note in notes:
+                error.add_note(note)
         self._note(error, f"in {where} (on_error='raise')")
         return error
 

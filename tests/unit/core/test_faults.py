@@ -7,10 +7,11 @@ import pytest
 
 from onlooker.core.callback import Callback
 from onlooker.core.dispatch import Dispatcher
-from onlooker.core.errors import OnlookerWarning
+from onlooker.core.errors import LoopError, OnlookerWarning
 from onlooker.core.faults import STAGE_ENDS
 from onlooker.core.hooks import HOOKS, arguments
 from onlooker.core.run import Run
+from onlooker.core.trigger import when
 
 POLICIES = ("raise", "warn", "disable")
 
@@ -144,6 +145,23 @@ def test_the_error_is_the_very_one_with_its_traceback():
     with pytest.raises(ValueError, match="here") as caught:
         Dispatcher([callback]).on_epoch_end(0)
     assert caught.traceback[-1].name == "deep"
+
+
+def test_a_stop_iteration_which_whoever_iterates_would_swallow_is_another_error():
+    class Watch(Callback):
+        @when(lambda run: next(iter([])))
+        def on_epoch_end(self, epoch, logs): ...
+
+    later = Counts()
+    with pytest.raises(LoopError, match=r"^a hook raised StopIteration, which a `for` would take") as caught:
+        Dispatcher([Watch(), later]).on_epoch_end(2)
+    assert isinstance(caught.value.__cause__, StopIteration)
+    assert caught.traceback[-1].name == "<lambda>"
+    assert caught.value.__notes__ == [
+        "in the trigger when(<lambda>)",
+        "in Watch.on_epoch_end, epoch 2 (on_error='raise')",
+    ]
+    assert later.seen == ["on_epoch_end"]
 
 
 # "warn"

@@ -1,14 +1,12 @@
 """How a training of a loop ends: what its last hooks find as the outcome, and a wish to stop that comes too early.
 
-Owns these two, and the words for a `StopIteration`, which would get lost in a generator. When the hooks come is the
-business of `course`.
+Owns these two. When the hooks come is the business of `course`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from onlooker.core.errors import LoopError
 from onlooker.core.faults import Collected
 from onlooker.core.run import Run
 
@@ -30,8 +28,6 @@ class Endings(Collected):
     def call(self, close: Callable[..., object], *arguments: object) -> None:
         """Call, keep what it raises, and say so to the run where its training is being ended."""
         super().call(close, *arguments)
-        if isinstance(self.first, StopIteration):
-            self.first = named(self.first)
         run, error = self._run, self.first
         if error is not None and run.is_training and run.outcome in ("completed", "stopped"):
             run.conclude(error, is_complete=False)
@@ -66,20 +62,3 @@ class EarlyStop:
         if self._run.is_stop_requested:
             self._run.is_stop_requested = False
             self._run.reason, self._run.stopped_by = self._said
-
-
-def named(error: StopIteration) -> LoopError:
-    """Return what to raise for a `StopIteration`: out of a generator Python lets none, and says not where it was.
-
-    Args:
-        error: with the notes of the hook that raised it; without any the loader has, when it was to be iterated.
-    """
-    notes = getattr(error, "__notes__", ())
-    raised = LoopError(
-        f"{'a hook' if notes else 'the loader'} raised StopIteration, which a `for` would take for its end; "
-        f"where next() may find nothing, give it a default: next(iterator, None)"
-    )
-    raised.__cause__ = error
-    for note in notes:
-        raised.add_note(note)
-    return raised

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from onlooker.core.errors import DataError, LoopError
+from onlooker.core.errors import DataError, LoopError, taken_for_an_end
 from onlooker.core.logs import Logs
 from onlooker.hosts.ledger import UNWEIGHED
 
-from .endings import named
 from .rerun import rerun
 
 if TYPE_CHECKING:
@@ -113,8 +112,6 @@ class Epochs:
                 course.close_epoch(iteration)
                 epoch += 1
             course.end(iteration)
-        except StopIteration as error:
-            raise named(error) from error
         finally:
             course.leave(iteration)
 
@@ -201,7 +198,7 @@ class Stage:
             self._last_count = iteration.index + 1 - first
             course.end(iteration, self)
         except StopIteration as error:
-            raise named(error) from error
+            raise taken_for_an_end("the loader", error) from error
         finally:
             course.leave(iteration)
 
