@@ -6,13 +6,15 @@ Owns the origins that no operation is one of.
 from __future__ import annotations
 
 import cmath
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch.utils._pytree import KeyPath, SequenceKey, keystr, tree_leaves_with_path
+from torch.utils._pytree import keystr, tree_leaves_with_path
 
 from onlooker.core.origin import Origin
+from onlooker.core.parts import named_parts
 
 from .torch_finite import floats, is_finite, is_float
 from .torch_lineage import Lineage, has_nan, is_mask
@@ -20,17 +22,19 @@ from .torch_whereabouts import summaries
 
 LARGE = 1e8
 """Weights do not become so large by learning."""
+_HAS_NAMES = re.compile(r"[^][0-9]")
+"""In the way to a part of a batch: anything but numbers in brackets."""
 
 
 def tag_data(data: Any, lineage: Lineage) -> list[Origin]:
     """Take note of what is not finite in a batch; return the origins, in order."""
     found = []
-    leaves = tree_leaves_with_path(data)
+    leaves = list(_leaves(data))
     for number, (path, one) in enumerate(leaves):
         tensor = _as_tensor(one)
         if not is_float(tensor) or is_finite(tensor):
             continue
-        place = _place(path, number) if len(leaves) > 1 else "the batch"
+        place = _place(path, number) if len(leaves) > 1 or path.startswith(".") else "the batch"
         origin = Origin("data")
         origin.inputs = summaries({place: tensor})
         if tensor.ndim:
@@ -44,11 +48,16 @@ def tag_data(data: Any, lineage: Lineage) -> list[Origin]:
     return found
 
 
-def _place(path: KeyPath, number: int) -> str:
+def _leaves(data: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what is in a batch, also in what PyTorch has been taught to take apart, with the way to it."""
+    for path, part in named_parts(data):
+        for keys, one in tree_leaves_with_path(part):
+            yield f"{path}{keystr(keys)}", one
+
+
+def _place(path: str, number: int) -> str:
     """Say where in a batch something is: by the names in it, where it has some."""
-    if all(isinstance(key, SequenceKey) for key in path):
-        return f"part {number} of the batch"
-    return f"batch{keystr(path)}"
+    return f"batch{path}" if _HAS_NAMES.search(path) else f"part {number} of the batch"
 
 
 def from_data(tensor: torch.Tensor, origins: Iterable[Origin]) -> Origin | None:

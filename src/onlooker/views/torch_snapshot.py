@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from onlooker.core.parts import attributes
+
 
 class TorchSnapshot:
     """A copy of a training's state. Its memory is used again each time that it is taken.
@@ -134,12 +136,17 @@ class Moment:
                 _put(group, "lr", rate)
 
 
-def copy_data(data: Any) -> tuple[Any, int]:
-    """Return a copy of a batch, and how many bytes its tensors and arrays take. What is no array is not copied."""
+def copy_data(data: Any, within: tuple[int, ...] = ()) -> tuple[Any, int]:
+    """Return a copy of a batch, and how many bytes its tensors and arrays take. What is no array is not copied.
+
+    Args:
+        data: as a loader has yielded it.
+        within: the identities of the objects that it is an attribute of.
+    """
     if isinstance(data, torch.Tensor):
         return data.detach().clone(), data.numel() * data.element_size()
     if isinstance(data, Mapping):
-        parts = {name: copy_data(part) for name, part in data.items()}
+        parts = {name: copy_data(part, within) for name, part in data.items()}
         size_bytes = sum(size for _, size in parts.values())
         copies = {name: part for name, (part, _) in parts.items()}
         try:
@@ -147,13 +154,29 @@ def copy_data(data: Any) -> tuple[Any, int]:
         except TypeError:
             return copies, size_bytes
     if isinstance(data, tuple | list):
-        pairs = [copy_data(part) for part in data]
+        pairs = [copy_data(part, within) for part in data]
         parts_only = [part for part, _ in pairs]
         whole = type(data)(*parts_only) if hasattr(data, "_fields") else type(data)(parts_only)
         return whole, sum(size for _, size in pairs)
     if hasattr(data, "__array_interface__") and hasattr(data, "copy"):
         return data.copy(), int(getattr(data, "nbytes", 0))
-    return data, 0
+    return (data, 0) if id(data) in within else _copy_object(data, (*within, id(data)))
+
+
+def _copy_object(thing: Any, within: tuple[int, ...]) -> tuple[Any, int]:
+    """Return a copy of an object that holds arrays as attributes; of any other, and where it forbids that, itself."""
+    parts = {name: copy_data(part, within) for name, part in attributes(thing).items()}
+    size_bytes = sum(size for _, size in parts.values())
+    if not size_bytes or hasattr(type(thing), "__del__"):  # a copy that goes may close what is still in use
+        return thing, 0
+    try:
+        whole = copy.copy(thing)
+        for name, (part, size) in parts.items():
+            if size:
+                object.__setattr__(whole, name, part)  # also where it is frozen
+    except Exception:  # of whatever the object's own class does there
+        return thing, 0
+    return whole, size_bytes
 
 
 def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:

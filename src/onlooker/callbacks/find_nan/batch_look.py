@@ -1,12 +1,13 @@
 """Looks whether a batch came with NaN: the one origin that can be told without running anything once more.
 
-Owns the way through tuples, lists and dicts.
+Owns the words for the places in a batch.
 """
 
 from __future__ import annotations
 
 from onlooker.core.errors import AbsentError
 from onlooker.core.origin import Origin
+from onlooker.core.parts import attributes, named_parts
 from onlooker.core.view import looked_at
 
 TYPE_CHECKING = False
@@ -45,20 +46,10 @@ def size_of(data: Any) -> int:
 
 def _named(data: Any) -> Iterator[tuple[str, Any]]:
     """Yield all that is in a batch, each by its place in words."""
-    if not isinstance(data, tuple | list):
-        yield from _parts("the inputs", data)
-        return
-    for number, part in enumerate(data):
-        name = ("the inputs", "the targets")[number] if number < 2 else f"part {number} of the batch"
-        yield from _parts(name, part)
-
-
-def _parts(name: str, data: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(data, dict):
-        for key, part in data.items():
-            yield from _parts(f"{name}[{key!r}]", part)
-    elif isinstance(data, tuple | list):
+    if isinstance(data, tuple | list):
         for number, part in enumerate(data):
-            yield from _parts(f"{name}[{number}]", part)
-    elif data is not None:
-        yield name, data
+            name = ("the inputs", "the targets")[number] if number < 2 else f"part {number} of the batch"
+            yield from ((f"{name}{path}", inner) for path, inner in named_parts(part))
+        return
+    name = "batch" if attributes(data) else "the inputs"
+    yield from ((f"{name}{path}", inner) for path, inner in named_parts(data))
