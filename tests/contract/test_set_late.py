@@ -24,5 +24,5 @@ def heard(host, is_late):
     return seen
 
 
-def test_hooks_that_are_set_when_the_training_begins(host):
-    assert heard(host, is_late=True) == heard(host, is_late=False)
+def test_hooks_that_are_set_when_the_training_begins(any_host):
+    assert heard(any_host, is_late=True) == heard(any_host, is_late=False) != []

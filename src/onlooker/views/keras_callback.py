@@ -21,7 +21,7 @@ from onlooker.core.trigger import Trigger
 
 from .keras_direction import settle_direction
 from .keras_facade import facade_of
-from .keras_facade_rate import RateFacade
+from .keras_logs import carry_over, plain_logs
 from .keras_table import find_row, is_of_old_keras
 from .weights_average import SwapCompanion
 
@@ -64,6 +64,8 @@ def adapt(keras_callback: Any) -> KerasCallback:
             # A class of its own, under the name of Keras': what messages and checkpoints call a callback.
             _kinds[kind] = type(kind.__name__, (KerasCallback,), {})
         adapter = _adapters[id(keras_callback)] = _kinds[kind](keras_callback)
+    else:
+        adapter.take_settings()
     return adapter
 
 
@@ -85,16 +87,11 @@ class KerasCallback(Callback):
         self._companions = [SwapCompanion(member) for member in self._of_row("SwapEMAWeights")]
         self._given_params: dict[str, Any] = {}
         self._stage: str | None = None  # the one that stands by itself
-        self.on_error = getattr(keras_callback, "on_error", "raise")
-        when = getattr(keras_callback, "when", None)
-        if isinstance(when, Trigger):
-            self.when = when
+        self._methods: dict[str, Callable[..., None]] = {}
         for hook, scope in HOOKS.items():
-            method = _overridden(keras_callback, hook)
             if scope.index is None:
-                self.__dict__[hook] = self._stage_relay(hook, method)
-            elif method is not None:
-                self.__dict__[hook] = self._indexed_relay(hook, method)
+                self.__dict__[hook] = self._stage_relay(hook)
+        self.take_settings()
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -129,7 +126,22 @@ class KerasCallback(Callback):
             number, _, name = key.partition(".")
             setattr(self._members[int(number)], name, _from_portable(value))
 
-    def _stage_relay(self, hook: str, method: Callable[..., None] | None) -> Callable[..., None]:
+    def take_settings(self) -> None:
+        """Take over what decides what is called: the Keras callback may have set it on itself since."""
+        given = self.keras_callback
+        self.on_error = getattr(given, "on_error", "raise")
+        when = getattr(given, "when", None)
+        self.when = when if isinstance(when, Trigger) else None
+        for hook, scope in HOOKS.items():
+            method = None if scope.index is None else _overridden(given, hook)
+            if method == self._methods.get(hook):
+                continue
+            if method is None:
+                del self.__dict__[hook], self._methods[hook]
+            else:
+                self.__dict__[hook], self._methods[hook] = self._indexed_relay(hook, method), method
+
+    def _stage_relay(self, hook: str) -> Callable[..., None]:
         stage, is_begin = HOOKS[hook].stage, hook == HOOKS[hook].begin
 
         def relay(logs: Any = None) -> None:
@@ -137,11 +149,16 @@ class KerasCallback(Callback):
                 self._enter(stage)
             for companion in self._companions:
                 companion.before(hook, self.run)
-            if method is not None and not self._withholds(hook):
-                plain = _plain_logs(logs)
-                given = dict(plain)
-                method(plain)
-                _carry_over(given, plain, logs)
+            method = _overridden(self.keras_callback, hook)
+            try:
+                if method is not None and not self._withholds(hook):
+                    plain = plain_logs(logs)
+                    given = dict(plain)
+                    method(plain)
+                    carry_over(given, plain, logs)
+            finally:
+                if hook == "on_train_begin":
+                    self.take_settings()
             for companion in self._companions:
                 companion.after(hook)
             if hook == "on_train_end":
@@ -157,13 +174,13 @@ class KerasCallback(Callback):
                 return
             if is_epoch or index == 0:
                 self._give_params()
-            plain = _plain_logs(logs)
+            plain = plain_logs(logs)
             given = dict(plain)
             if is_epoch:
                 method(index, plain)
             else:
                 method(index, logs=plain)
-            _carry_over(given, plain, logs)
+            carry_over(given, plain, logs)
 
         trigger = getattr(method, "_onlooker_when", None)
         if trigger is not None:
@@ -272,28 +289,3 @@ def _from_portable(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _from_portable(part) for name, part in value.items()}
     return [_from_portable(part) for part in value] if isinstance(value, list) else value
-
-
-def _plain_logs(logs: Any) -> dict[str, Any]:
-    """Return logs as Keras gives them: a plain dict, sorted, of floats where that can be."""
-    return {name: _plain_value(value) for name, value in sorted((logs or {}).items())}
-
-
-def _plain_value(value: Any) -> Any:
-    if type(value) is float:
-        return value
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, int | np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return float(value)
-    return value
-
-
-def _carry_over(given: dict[str, Any], plain: dict[str, Any], logs: Any) -> None:
-    """Put into the logs what a callback has changed in its copy."""
-    for name, value in plain.items():
-        if name not in given or value is not given[name]:
-            logs[name] = float(value) if isinstance(value, RateFacade) else value
-    for name in given:
-        if name not in plain:
-            del logs[name]

@@ -419,3 +419,45 @@ def test_when_the_model_is_set():
             test_loop(loop, module, data)
         test_loop(loop, module, data)
     assert here.calls == there.calls
+
+
+class Late(keras.callbacks.Callback):
+    """Sets on itself what it was given, when the training begins."""
+
+    def __init__(self, **settings):
+        super().__init__()
+        self.settings = settings
+
+    def on_train_begin(self, logs=None):
+        for name, value in self.settings.items():
+            setattr(self, name, value)
+
+
+def test_what_it_sets_on_itself_when_the_training_begins_is_heard():
+    seen = []
+    late = Late(
+        on_epoch_end=lambda epoch, logs: seen.append(epoch),
+        on_batch_end=lambda batch, logs: seen.append(f"batch {batch}"),
+        on_test_end=lambda logs: seen.append("test"),
+        on_train_end=lambda logs: seen.append("over"),
+        when=ol.at(epochs=1),
+    )
+    fit_loop(*make_torch(), [late], epochs=3)
+    assert seen == ["test", "batch 0", "batch 1", "batch 2", "test", 1, "test", "over"]
+
+
+def test_what_is_set_on_it_before_the_training_and_between_two_is_heard():
+    seen = []
+    late = Late()
+    loop = ol.Loop(None, callbacks=[late])
+    late.on_train_begin = lambda logs=None: setattr(late, "on_epoch_end", lambda epoch, logs: seen.append("first"))
+    with loop:
+        list(loop.train([1]))
+        late.on_epoch_end = lambda epoch, logs: seen.append("second")
+        late.on_train_begin = lambda logs: None
+        list(loop.train([1]))
+    with ol.Loop(None, callbacks=[late]) as again:
+        list(again.train([1]))
+        del late.on_epoch_end
+        list(again.train([1]))
+    assert seen == ["first", "second", "second"]
