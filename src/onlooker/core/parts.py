@@ -66,7 +66,8 @@ def _walk(path: str, data: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_mapping(thing: Any) -> bool:
-    return isinstance(thing, dict) or (hasattr(thing, "keys") and hasattr(thing, "items") and not isinstance(thing, type))
+    is_alike = hasattr(thing, "keys") and hasattr(thing, "items") and not isinstance(thing, type)
+    return isinstance(thing, dict) or is_alike
 
 
 def _is_array(thing: Any) -> bool:
