@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from onlooker.core.errors import AbsentError
 
 from .keras_facade_rate import RateFacade
+from .keras_facade_steps import StepsFacade
 
 if TYPE_CHECKING:
     from onlooker.core.run import Run
@@ -49,9 +50,9 @@ class OptimizerFacade:
         self._write_rate(float(value))
 
     @property
-    def iterations(self) -> int:
+    def iterations(self) -> StepsFacade:
         """How many steps were made."""
-        return self._run.step
+        return StepsFacade(lambda: self._run.step)
 
     @property
     def use_ema(self) -> bool:

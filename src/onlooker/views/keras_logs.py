@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .keras_facade_rate import RateFacade
+from .keras_facade_number import NumberFacade
 
 
 def plain_logs(logs: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def carry_over(given: dict[str, Any], plain: dict[str, Any], logs: Any) -> None:
     """Put into the logs what a callback has changed in its copy."""
     for name, value in plain.items():
         if name not in given or value is not given[name]:
-            logs[name] = float(value) if isinstance(value, RateFacade) else value
+            logs[name] = value.value if isinstance(value, NumberFacade) else value
     for name in given:
         if name not in plain:
             del logs[name]

@@ -324,6 +324,23 @@ class TestOptimizer:
         fit_loop(*make_torch(), [counts], 1)
         assert counts.seen == (1, 2, 3)
 
+    def test_iterations_are_a_variable_as_in_keras(self):
+        module, optimizer = make_torch()
+        run = Run(module, view=find_view(module, optimizer))
+        steps = facade_of(run).optimizer.iterations
+        run.step = 7
+        assert int(steps) == steps.value == steps.numpy() == np.asarray(steps) == 7
+        assert keras.ops.convert_to_numpy(steps) == keras.ops.convert_to_numpy(keras.ops.cast(steps, "float32")) == 7
+        assert (steps + 1, 10 - steps, steps % 5, steps // 2, 20 // steps, 9 % steps) == (8, 3, 2, 3, 2, 2)
+        assert (steps > 6, steps == 7, float(steps), f"{steps:03d}", list(range(9))[steps]) == (True, True, 7, "007", 7)
+        assert (type(steps + 1), type(float(steps)), type(steps.value)) == (int, float, int)
+        assert (steps.numpy().dtype, steps.dtype, steps.shape, steps.name) == ("int64", "int64", (), "iteration")
+        assert repr(steps) == "StepsFacade(7)"
+        for assign in (steps.assign, steps.assign_add, steps.assign_sub):
+            with pytest.raises(AbsentError, match=r"^the optimizer's iterations are the steps of the run"):
+                assign(0)
+        assert run.step == 7
+
 
 class TestWeightsFile:
     def test_there_and_back(self, tmp_path):
