@@ -171,7 +171,7 @@ def test_what_is_wrong_is_refused():
     with pytest.raises(ValueError, match="did you mean 'not_finite'"):
         Doctor(stop_on=["not_finit"])
     with pytest.raises(ValueError, match="two of loss_stuck"):
-        Doctor([*doctor_rules(), *doctor_rules(overfitting=None)][:16] + doctor_rules()[15:16])
+        Doctor([*doctor_rules(), *doctor_rules(overfitting=None)][:17] + doctor_rules()[16:17])
     with pytest.raises(ValueError, match="an open text file"):
         Doctor(stream="alerts.txt")
     with pytest.raises(ol.OnlookerError, match="no trigger"):
@@ -255,7 +255,7 @@ def test_the_report_says_which_rules_could_not_judge(capsys):
 
 def test_rules_can_be_changed_and_left_out():
     names = [rule.name for rule in doctor_rules()]
-    assert len(set(names)) == len(names) == 20
+    assert len(set(names)) == len(names) == 21
     assert [rule.name for rule in doctor_rules(overfitting=None)] == [name for name in names if name != "overfitting"]
     (rule,) = [rule for rule in doctor_rules(overfitting={"rise": 0.5}) if rule.name == "overfitting"]
     assert rule.rise == 0.5

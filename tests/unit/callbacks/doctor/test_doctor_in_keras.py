@@ -11,11 +11,11 @@ import onlooker as ol
 Dense = keras.layers.Dense
 
 
-def fit(*layers, optimizer="adam", scale=1.0, epochs=2):
+def fit(*layers, optimizer="adam", scale=1.0, epochs=2, last="glorot_uniform"):
     keras.utils.set_random_seed(0)
     pixels, labels = load_digits(return_X_y=True)
     pixels = scale * (pixels - pixels.mean()) / pixels.std()
-    model = keras.Sequential([keras.layers.Input((64,)), *layers, Dense(10)])
+    model = keras.Sequential([keras.layers.Input((64,)), *layers, Dense(10, kernel_initializer=last)])
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     doctor = ol.callbacks.Doctor(quiet=True)
     doctor.on_error = "raise"
@@ -41,6 +41,25 @@ def test_a_layer_that_is_cut_off():
     ((rule, where),) = seen(fit(Dense(32, "relu"), cut, Dense(32, "relu"), epochs=6))
     assert rule == "unchanged_weights"
     assert where.endswith("kernel")
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolution"])
+def test_units_that_all_begin_with_one_number(kind):
+    layers, same = keras.layers, keras.initializers.Constant(0.05)
+    first = {
+        "dense": [Dense(32, "relu", kernel_initializer=same)],
+        "convolution": [
+            layers.Reshape((8, 8, 1)), layers.Conv2D(8, 3, activation="relu", kernel_initializer=same),
+            layers.Flatten(),
+        ],
+    }[kind]  # fmt: skip
+    ((rule, where),) = seen(fit(*first, Dense(16, "relu", kernel_initializer=same), last=same))
+    assert rule == "symmetric_units"
+    assert where.endswith("kernel")
+
+
+def test_a_last_layer_that_begins_at_0():
+    assert not seen(fit(Dense(32, "relu"), last="zeros"))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

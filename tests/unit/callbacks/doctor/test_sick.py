@@ -208,6 +208,14 @@ def two_layers_that_are_all_zero():
     return train(model, data(), sgd(model), epochs=5)
 
 
+@sick("symmetric_units", "1.weight")
+def layers_that_all_begin_with_one_number():
+    model = mlp()
+    for weight in model.parameters():
+        nn.init.constant_(weight, 0.05)
+    return train(model, data(), adam(model), epochs=5)
+
+
 @sick("loss_stuck", "")
 def labels_that_have_nothing_to_do_with_the_inputs():
     images, labels = digits()

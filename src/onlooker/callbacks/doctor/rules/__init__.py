@@ -19,6 +19,7 @@ from .not_finite import NotFinite as NotFinite
 from .one_class_batches import OneClassBatches as OneClassBatches
 from .overfitting import Overfitting as Overfitting
 from .saturated_units import SaturatedUnits as SaturatedUnits
+from .symmetric_units import SymmetricUnits as SymmetricUnits
 from .tiny_batch_norm_variance import TinyBatchNormVariance as TinyBatchNormVariance
 from .unchanged_weights import UnchangedWeights as UnchangedWeights
 from .updates_too_large import UpdatesTooLarge as UpdatesTooLarge
@@ -42,6 +43,7 @@ ALL: tuple[type[Rule], ...] = (
     UpdatesTooLarge,
     UpdatesTooSmall,
     UnchangedWeights,
+    SymmetricUnits,
     BadInitialVariance,
     TinyBatchNormVariance,
     InputNotNormalized,
