@@ -85,6 +85,15 @@ class Adapter:
             )
 
 
+def why_asked(adapters: Iterable[Adapter]) -> str:
+    """Return why one of several adapters in a training was asked to stop: it ends all their runs; empty for none.
+
+    A wish that comes when its run has ended is none: it came too late.
+    """
+    runs = [adapter.follower.run for adapter in adapters if "run" in vars(adapter.follower)]
+    return next((run.reason for run in runs if run.is_stop_requested and run.outcome in (None, "stopped")), "")
+
+
 def check_given(callback: object, declaration: Declaration) -> None:
     """Refuse what people put into an adapter that belongs beside it, or nowhere.
 

@@ -20,7 +20,7 @@ from onlooker.core.errors import AttachError
 from onlooker.core.faults import Collected
 from onlooker.core.view import ModelView
 
-from .adapter import Adapter
+from .adapter import Adapter, why_asked
 from .declared.catboost import CATBOOST
 from .follower import Follower
 from .round_names import RoundNames
@@ -200,9 +200,10 @@ class _Fit:
             raise error
         getattr(self.model, _IS_TRAINED)()
         errors = Collected()
+        asked = why_asked(self._hosts)
         for host in self._hosts:
             is_last = host.follower.run.step >= self.first + self.rounds
-            reason = "" if is_last else self._why_stopped()
+            reason = asked or ("" if is_last else self._why_stopped())
             errors.call(lambda follower, reason=reason: follower.finish(stopped=reason), host.follower)
         if errors.first is not None:
             raise errors.first
@@ -227,10 +228,8 @@ class _Fit:
         return any(host.follower.is_live and host.follower.is_stopping() for host in self._hosts)
 
     def _why_stopped(self) -> str:
-        runs = [host.follower.run for host in self._hosts]
-        asked = next((run.reason for run in runs if run.is_stop_requested), "")
-        if asked or self._stopped:
-            return asked or self._stopped
+        if self._stopped:
+            return self._stopped
         best = self.model.best_iteration_  # None where there are no held-out data, and so nothing to detect
         if best is not None and {"od_type", "od_wait", "od_pval"} & set(self._params):
             return f"CatBoost's overfitting detector, with epoch {self.first + best} as the best"

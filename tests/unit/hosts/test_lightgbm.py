@@ -569,10 +569,11 @@ def test_somebody_who_hears_no_round_and_stands_after_a_stop():
     assert (quiet.run.epoch, quiet.run.step, quiet.run.outcome) == (1, 2, "stopped")
 
 
-def test_a_stop_in_the_last_round_ends_nothing_for_the_other_adapter():
+def test_a_stop_in_the_last_round_is_one_beside_early_stopping_too():
     stopping, other = stop_at(2), Recorder()
-    train(ol.for_lightgbm(stopping), ol.for_lightgbm(other))
-    assert (stopping.run.outcome, other.run.outcome) == ("stopped", "completed")
+    early = lightgbm.early_stopping(50, verbose=False)  # raises in the last round, to say which was the best
+    train(early, ol.for_lightgbm(stopping), ol.for_lightgbm(other))
+    assert (stopping.run.outcome, other.run.outcome) == ("stopped", "stopped")
 
 
 def test_what_on_train_end_finds_of_a_stopped_cross_validation():

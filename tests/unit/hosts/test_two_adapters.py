@@ -64,3 +64,29 @@ def test_when_one_stops_the_other_hears_of_no_further_epoch(adapter, is_first, t
     TRAININGS[adapter](tmp_path, given if is_first else given[::-1])
     assert seen.check().hooks.count("on_epoch_begin") == 1
     assert seen.run.outcome == "stopped"
+
+
+@pytest.mark.parametrize("adapter", TRAININGS, ids=lambda adapter: adapter.__name__)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
+@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end"])
+def test_a_stop_in_the_last_epoch_is_how_the_training_ends_for_both(adapter, hook, is_first, tmp_path):
+    """As it is in a loop. One to whom nobody listens in rounds is followed in another way."""
+    asking, seen, deaf = ol.Callback(), Recorder(), ol.Callback()
+    setattr(asking, hook, lambda epoch, logs: epoch == EPOCHS - 1 and asking.run.stop("enough"))
+    given = [adapter(asking), adapter(seen), adapter(deaf)]
+    TRAININGS[adapter](tmp_path, given if is_first else given[::-1])
+    assert seen.check().hooks.count("on_epoch_end") >= EPOCHS - 1
+    for callback in (asking, seen, deaf):
+        assert callback.run.outcome == "stopped"
+        if adapter is not ol.for_lightning:  # it says who has set its own flag
+            assert callback.run.reason == "enough"
+
+
+@pytest.mark.parametrize("adapter", TRAININGS, ids=lambda adapter: adapter.__name__)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
+def test_a_stop_in_the_very_last_hook_is_too_late_for_both(adapter, is_first, tmp_path):
+    asking, seen = ol.Callback(), Recorder()
+    asking.on_train_end = lambda logs: asking.run.stop("enough")
+    given = [adapter(asking), adapter(seen)]
+    TRAININGS[adapter](tmp_path, given if is_first else given[::-1])
+    assert [one.run.outcome for one in (asking, seen)] == ["completed", "completed"]

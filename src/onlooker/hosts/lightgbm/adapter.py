@@ -20,7 +20,7 @@ from lightgbm.callback import CallbackEnv, EarlyStopException
 
 from onlooker.core.errors import AttachError
 from onlooker.core.faults import Collected
-from onlooker.hosts.adapter import Adapter
+from onlooker.hosts.adapter import Adapter, why_asked
 from onlooker.hosts.declared.lightgbm import LIGHTGBM
 from onlooker.hosts.follower import Follower
 from onlooker.hosts.round_names import RoundNames
@@ -223,7 +223,8 @@ class _Call:
         name = getattr(who, "__name__", type(who).__name__)
         name = "LightGBM's early_stopping" if name == "_EarlyStoppingCallback" else name
         is_last = env.iteration == env.end_iteration - 1
-        self._finish("" if is_last else f"{name}, with epoch {stop.best_iteration} as the best", errors)
+        ended = "" if is_last else f"{name}, with epoch {stop.best_iteration} as the best"
+        self._finish(ended or why_asked(self._hosts), errors)
 
     def _settle(self, env: CallbackEnv) -> None:
         """End the training after the last round, or after one in which it was asked to stop."""
@@ -231,8 +232,7 @@ class _Call:
         # The number after the best round is cut off in cv, and 0 means "none" in train, as at an ordinary end.
         best = env.iteration if isinstance(env.model, CVBooster) else -1
         _set_best(env.model, best + 1 if self.is_stopping else None, results)
-        reason = next((host.follower.run.reason for host in self._hosts if host.follower.run.is_stop_requested), "")
-        self._finish("" if is_last else reason, Collected())
+        self._finish(why_asked(self._hosts), Collected())
         if self.is_stopping and not is_last:
             raise EarlyStopException(best, results)
 

@@ -14,7 +14,7 @@ import transformers
 from onlooker.core.errors import AttachError
 from onlooker.core.run import Run
 from onlooker.core.state import load_states
-from onlooker.hosts.adapter import Adapter
+from onlooker.hosts.adapter import Adapter, why_asked
 from onlooker.hosts.declared.transformers import TRANSFORMERS
 from onlooker.hosts.follower import Follower, warn_of_number
 from onlooker.views.transformers import TransformersView
@@ -281,11 +281,14 @@ class TransformersAdapter(Adapter, transformers.TrainerCallback):  # type: ignor
 
 
 def _why_stopped(trainer: Any) -> str:
-    """Return why the trainer itself has stopped before its end; `""` where it has not."""
-    state = trainer.state
+    """Return why the trainer itself, or another adapter, has stopped it; `""` where neither has."""
+    state, callbacks = trainer.state, trainer.callback_handler.callbacks
+    asked = why_asked(callback for callback in callbacks if isinstance(callback, Adapter))
+    if asked:
+        return asked
     if not trainer.control.should_training_stop or state.global_step >= state.max_steps:
         return ""
-    for callback in trainer.callback_handler.callbacks:
+    for callback in callbacks:
         if isinstance(callback, transformers.EarlyStoppingCallback) and (
             callback.early_stopping_patience_counter >= callback.early_stopping_patience
         ):

@@ -17,7 +17,7 @@ import xgboost
 from xgboost.callback import TrainingCallback
 
 from onlooker.core.errors import AttachError
-from onlooker.hosts.adapter import Adapter
+from onlooker.hosts.adapter import Adapter, why_asked
 from onlooker.hosts.agreement import CollectiveAgreement
 from onlooker.hosts.declared.xgboost import XGBOOST
 from onlooker.hosts.follower import Follower
@@ -105,9 +105,7 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
         self._begin(model)
         run = follower.run
         run.native_logs = evals_log
-        for other in self._others:  # a later one would stop the round that we have begun
-            if other.is_begun and other.follower.run.is_stop_requested:
-                run.stop(other.follower.run.reason)
+        self._heed_others()  # a later one would stop the round that we have begun
         if follower.is_stopping():
             return True
         if self._is_heard:
@@ -131,6 +129,7 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
         if self.is_round_open:  # a callback before this one has ended the training in that round
             self._end_round(run.native_logs)
         self.follower.is_stopping()  # the last round may have asked for it, and then no other begins
+        self._heed_others()
         stopped = self._call.why_stopped(model)
         self._let_go()
         if model is not run.model:  # EarlyStopping(save_best=True) has cut it down
@@ -158,6 +157,11 @@ class XGBoostCallback(Adapter, TrainingCallback):  # type: ignore[misc]  # its t
         watch_updates(model, self, run)
         follower.open("train")
         self._is_heard = any(follower.listens(hook) for hook in _IN_ROUNDS)
+
+    def _heed_others(self) -> None:
+        asked = why_asked(other for other in self._others if other.is_begun)
+        if asked:
+            self.follower.run.stop(asked)
 
     def _end_round(self, evals_log: Any) -> None:
         self.is_round_open = False

@@ -148,13 +148,10 @@ class Call:
         return found
 
     def why_stopped(self, model: Any) -> str:
-        """Say why another callback has ended the training; empty where none has."""
+        """Say why a callback of XGBoost's own has ended the training; empty where none has."""
         if not getattr(self._container, _IS_BROKEN_OFF, False):
             return ""
         for callback in self.callbacks:
-            run = callback.follower.__dict__.get("run") if hasattr(callback, "follower") else None
-            if run is not None and run.is_stop_requested:
-                return str(run.reason)
             if isinstance(callback, EarlyStopping) and 0 < callback.rounds <= callback.current_rounds:
                 of = next((f"{metric} of {data}" for data, one in callback.stopping_history.items() for metric in one))
                 best = model.attr("best_iteration")
