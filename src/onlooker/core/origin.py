@@ -88,8 +88,8 @@ class Origin:
         operation: such as `"log"`, and in the backward pass of which operation it is the derivative; `""` where none
             could be seen.
         parameter: the weight that it is about, in the phases `"weights"` and `"optimizer"`; in the first also a tensor
-            of an optimizer's state, such as `"exp_avg_sq of 2.weight"`, or a buffer; in the phase `"forward"` a buffer
-            that the operation's module has lost; else `""`.
+            of an optimizer's state, such as `"exp_avg_sq of 2.weight"`, or a buffer; in the phase `"forward"` a weight
+            that the operation has written to, or a buffer that its module has lost; else `""`.
         line: the line of the user's code that led to it, such as `"model.py:12, in forward"`.
         inputs: of the operation, by name.
         outputs: likewise.

@@ -70,10 +70,19 @@ def from_data(tensor: torch.Tensor, origins: Iterable[Origin]) -> Origin | None:
     is_nan = has_nan(tensor)
     for origin in origins:
         (summary,) = origin.inputs.values()
-        is_alike = tensor.numel() > 1 or summary.count == 1  # a single infinity is a constant rather
-        if summary.nan if is_nan else summary.inf and is_alike:
+        is_alike = tensor.numel() > 1 or summary.count == 1  # a single number is a constant rather
+        if is_alike and (summary.nan if is_nan else summary.inf):
             return origin
     return None
+
+
+def perhaps_of_data(is_nan: bool, origins: Iterable[Origin]) -> str:
+    """Say where in a batch a single number may have come from all the same; `""` for nowhere."""
+    for origin in origins:
+        ((place, summary),) = origin.inputs.items()
+        if summary.nan if is_nan else summary.inf:
+            return f"; or it was read from {place}, where there are some, too"
+    return ""
 
 
 def _as_tensor(one: Any) -> Any:

@@ -43,6 +43,9 @@ _DOMAINS = {
     "nll_loss_forward": "the mean over no targets: all are ignore_index, or have the weight 0",
     "nll_loss2d_forward": "the mean over no targets: all are ignore_index, or have the weight 0",
     "linalg_slogdet": "the determinant is 0, and its logarithm infinite; add a small number to the diagonal",
+    "linalg_inv_ex": "the matrix is singular and has no inverse; add a small number to the diagonal",
+    "linalg_solve_ex": "the matrix is singular and there is no solution; add a small number to the diagonal",
+    "linalg_solve_triangular": "there is a 0 on the diagonal; add a small number to it",
     "weight_norm_interface": "the norm of a row of the weight is 0, and the row is divided by it",
     "ctc_loss": "a target is longer than its input, in which repeated labels count twice; zero_infinity=True skips it",
 }
@@ -107,21 +110,39 @@ def why(
     return _of_numbers(name, inputs, has_nan, numbers) or _of_overflow(name, inputs, bool(out), dtype)
 
 
-def why_of_step(group: Mapping[str, Any], operation: str) -> str:
+def why_of_step(group: Mapping[str, Any], operation: str, gradient: Summary | None) -> str:
     """Return what makes an optimizer's step put out NaN, in words; `""` where the operation alone tells.
 
     Args:
         group: the settings of the optimizer for the weight.
         operation: the one that did it.
+        gradient: what that of the weight looked like.
     """
     rate = float(group["lr"])
     if not math.isfinite(rate):
         return f"the learning rate is {rate:g}; look at its schedule, or at what sets it"
-    if operation == "addcmul":
+    for name, value in group.items():
+        if isinstance(value, float) and math.isnan(value):
+            return f"the optimizer's {name} is nan; look at what sets it"
+    if operation == "addcmul" or (operation.startswith("fused_ad") and _has_large_squares(gradient)):
         return "the square of the gradient is more than its type can hold; clip the gradients by their norm"
+    if operation in _DIVISIONS and gradient is not None and _is_lost(group.get("eps"), gradient.dtype):
+        return f"the optimizer's eps of {group['eps']:g} is 0 in {gradient.dtype}; raise it, or keep weights in float32"
     if operation in _DIVISIONS and group.get("eps") == 0:
         return "0 divided by 0, where a gradient was always 0: the optimizer has eps=0; leave it at its default"
     return ""
+
+
+def _is_lost(eps: Any, dtype: str) -> bool:
+    """Say whether a small number is rounded to 0."""
+    kind = getattr(torch, dtype, None)
+    return bool(isinstance(eps, float) and eps and isinstance(kind, torch.dtype) and not torch.tensor(eps, dtype=kind))
+
+
+def _has_large_squares(gradient: Summary | None) -> bool:
+    if gradient is None or not gradient.finite:
+        return False
+    return max(abs(gradient.min), abs(gradient.max)) ** 2 > _largest(torch.float32)
 
 
 def _of_numbers(name: str, inputs: Sequence[Summary], has_nan: bool, numbers: Sequence[float]) -> str:
@@ -150,7 +171,8 @@ def _of_overflow(name: str, inputs: Sequence[Summary], is_known: bool, dtype: An
     if name in ("exp", "exp2", "expm1", "sinh", "cosh", "softplus"):
         return f"exp overflows {_named(dtype)}; subtract the maximum first, as softmax and logsumexp do"
     if name in ("to_copy", "copy") and is_known:
-        return f"numbers beyond what {_named(dtype)} can hold ({_largest(dtype):.3g}); use bfloat16, or scale them"
+        cure = "use bfloat16, or scale them" if dtype is torch.float16 else "scale them"
+        return f"numbers beyond what {_named(dtype)} can hold ({_largest(dtype):.3g}); {cure}"
     if name in _NORMS:
         if max(abs(inputs[0].min), abs(inputs[0].max)) ** 2 < _largest(dtype):
             return "the variance of what it normalises is 0; give it an eps above 0"

@@ -19,6 +19,7 @@ def is_float(tensor: object) -> bool:
     return (
         isinstance(tensor, torch.Tensor)
         and not (tensor.is_nested or is_lazy(tensor) or _is_empty_shell(tensor))
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # what is within comes by itself
         and (tensor.is_floating_point() or tensor.is_complex())
         and tensor.layout is torch.strided
         and tensor.element_size() > 1  # isfinite knows no float8

@@ -9,13 +9,15 @@ Owns the inheritance. Who watches the operations is `torch_trace`.
 from __future__ import annotations
 
 import cmath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from onlooker.core.origin import Origin
+
+from .torch_finite import is_float
 
 
 class Lineage:
@@ -85,6 +87,20 @@ def constant(given: Any) -> str:
     """Return the first number of Python's among arguments that is not finite, such as `"nan"`; `""` for none."""
     numbers = [one for one in tree_leaves(given) if isinstance(one, float | complex)]
     return next((f"{one:g}" for one in numbers if not cmath.isfinite(one)), "")
+
+
+def name_constant(origin: Origin, user: str) -> None:
+    """Name a constant's origin after the operation that uses it first, where it was none of its own."""
+    if origin.operation != "tensor":
+        origin.operation = user
+    elif user in ("copy", "index_put", "fill"):
+        origin.operation = "assignment"
+
+
+def owner(tensor: torch.Tensor, named: Mapping[str, torch.Tensor]) -> str:
+    """Return the name of the tensor in whose memory another one lies; `""` for none."""
+    place = memory(tensor)[0]
+    return next((name for name, one in named.items() if is_float(one) and memory(one)[0] == place), "")
 
 
 def maker(origin: Origin) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from .torch_buffers import statistics_written
 from .torch_finite import floats
@@ -16,6 +17,7 @@ from .torch_finite import floats
 MADE_OF_NOTHING = ("empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "empty_permuted")
 READS = ("local_scalar_dense",)
 WRAPS = ("scalar_tensor", "lift_fresh", "detach", "to_copy", "expand", "view")
+DIVISIONS = ("div", "true_divide", "remainder", "fmod")
 OVERWRITING = ("copy", "fill", "zero", "normal", "uniform", "bernoulli", "exponential", "random", "set")
 
 
@@ -35,6 +37,20 @@ def numbered(tensors: list[torch.Tensor], word: str = "input", most: int = 8) ->
     if len(tensors) == 1:
         return {word: tensors[0]}
     return {f"{word} {number}": one for number, one in enumerate(tensors[:most])}
+
+
+def operands(name: str, given: Any) -> list[torch.Tensor]:
+    """Return the tensors that go into an operation: those of floats, and of a division whole numbers, too.
+
+    Args:
+        name: of the operation.
+        given: its arguments, by place and by name.
+    """
+    if name not in DIVISIONS:
+        return floats(given)
+    tensors = [one for one in tree_leaves(given) if isinstance(one, torch.Tensor)]
+    whole = [not (one.is_floating_point() or one.is_complex()) for one in tensors]
+    return [part for one, is_whole in zip(tensors, whole, strict=True) for part in ([one] if is_whole else floats(one))]
 
 
 def written(function: Any, name: str, given: Any, named: Any) -> list[torch.Tensor]:

@@ -21,20 +21,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from onlooker.core.origin import Origin
 from onlooker.core.summary import Summary
 
-from .torch_beginning import LARGE, from_data, largest, tag_data, tag_state
-from .torch_blame import operation_name, why, why_of_step
-from .torch_buffers import lost_buffers, why_of_statistics
+from .torch_beginning import LARGE, from_data, largest, perhaps_of_data, tag_data, tag_state
+from .torch_blame import operation_name, why_of_step
+from .torch_buffers import lost_buffers
 from .torch_finite import floats, is_finite
-from .torch_lineage import Lineage, constant, has_nan, is_mask, maker, memory
+from .torch_lineage import Lineage, constant, has_nan, is_mask, maker, memory, name_constant, owner
 from .torch_lines import present_line
 from .torch_masks import is_blamed, masked_rows
-from .torch_operands import MADE_OF_NOTHING, OVERWRITING, READS, WRAPS, Operation, numbered, of_first, written
+from .torch_operands import MADE_OF_NOTHING, OVERWRITING, READS, WRAPS, Operation, numbered, of_first, operands, written
 from .torch_place import Place
+from .torch_reasons import reason
 from .torch_whereabouts import Whereabouts, summaries
 
 _READ = 4
 """How late a symptom is asked for its origin that is just a number which was read."""
-_BUFFER = -1
 
 
 class TorchTrace(TorchDispatchMode):
@@ -66,7 +66,7 @@ class TorchTrace(TorchDispatchMode):
         self._named, self._parameters, self._buffers = named, parameters, lost
         self._optimizers = list(optimizers)
         self._whereabouts = Whereabouts(named, partial(self._safely, self._leaves_module))
-        self._place = Place(self._whereabouts)
+        self._place = Place(self._whereabouts, parameters)
         self._lineage = Lineage()
         self._symptoms: list[tuple[int, Origin]] = []
         self._read: dict[bool, Origin] = {}  # of NaN, and of infinities, that were read and may come back as numbers
@@ -129,7 +129,7 @@ class TorchTrace(TorchDispatchMode):
         """Look at what goes in; return what to look at afterwards, None for nothing."""
         name = operation_name(function)
         targets = written(function, name, given, named)
-        inputs = floats((given, named))
+        inputs = operands(name, (given, named))
         if name in OVERWRITING:  # what was in there before is read by nobody
             inputs = [one for one in inputs if not any(one is other for other in targets)]
         sick = [one for one in inputs if not is_finite(one)]
@@ -150,26 +150,23 @@ class TorchTrace(TorchDispatchMode):
             return
         origin = self._lineage.heir(sick, bad, lambda one: self._origin_of(one, name)) if sick else None
         is_nan_new = any(map(has_nan, bad)) and not any(map(has_nan, sick))
-        if origin is None or (is_nan_new and self._lineage.is_wanted(origin) and is_blamed(name, origin.phase)):
+        is_spoilt = is_nan_new or bool(masked_rows(name, done.given[0]))  # logsumexp makes -inf of such a row
+        is_new = origin is None or (is_spoilt and self._lineage.is_wanted(origin) and is_blamed(name, origin.phase))
+        if origin is None or is_new:
             inputs, outputs = of_first(done.function, done.inputs, outputs, bad)
             origin = self._new(name, inputs, outputs, done.given, origin)
             sick = []  # what is new holds for what was written in place, too
-        elif is_nan_new and not origin.became:
-            reason = self._why(name, done.inputs, bad, done.given)
-            origin.became = f"{self._place.said(name)}{f': {reason}' if reason else ''}"
+        elif is_nan_new and not origin.became and not (self._place.derivative_of and (0, origin) in self._symptoms):
+            why = reason(name, self._place.derivative_of, done.inputs, bad, done.given)
+            origin.became = f"{self._place.said(name)}{f': {why}' if why else ''}"
+        if done.targets and origin.phase == "forward" and origin.operation == (name if is_new else ""):
+            origin.parameter = origin.parameter or owner(done.targets[0], self._parameters)
         if origin is self._unnamed and name not in WRAPS:
-            self._name(origin, name)
+            self._unnamed = None
+            name_constant(origin, name)
         for one in bad:
             if not any(one is other for other in sick):
                 self._lineage.tag(one, origin)
-
-    def _name(self, origin: Origin, user: str) -> None:
-        """Name a constant's origin after the operation that uses it first, where it was none of its own."""
-        self._unnamed = None
-        if origin.operation != "tensor":
-            origin.operation = user
-        elif user in ("copy", "index_put", "fill"):
-            origin.operation = "assignment"
 
     def _new(
         self, name: str, inputs: list[torch.Tensor], bad: list[torch.Tensor], given: Any, wanted: Origin | None
@@ -184,11 +181,12 @@ class TorchTrace(TorchDispatchMode):
         origin.inputs, origin.outputs = summaries(numbered(inputs)), summaries(numbered(bad, "output"))
         if number:
             origin.why = f"{number} goes in there as a constant: a number of Python's, written or computed in your code"
+            origin.why += perhaps_of_data("nan" in number, self._data_origins)
             self._lineage.want(origin)
             if name == "scalar_tensor":  # what makes a tensor of a number is part of what asked for it, such as where()
                 self._unnamed = origin
             return origin
-        origin.why = self._why(name, inputs, bad, given)
+        origin.why = reason(name, self._place.derivative_of, inputs, bad, given)
         if wanted is not None:
             origin.why = "; ".join(filter(None, (origin.why, maker(wanted))))
         return origin
@@ -196,12 +194,6 @@ class TorchTrace(TorchDispatchMode):
     def _here(self, name: str) -> Origin:
         is_optimizers = self._in_optimizer and not (self._has_closure and torch.is_grad_enabled())
         return self._place.origin(name, "optimizer" if is_optimizers else "forward")
-
-    def _why(self, name: str, inputs: list[torch.Tensor], bad: list[torch.Tensor], given: Any) -> str:
-        numbers = [one for one in given[0] if isinstance(one, int | float)]
-        of, put_in, out = self._place.derivative_of, summaries(numbered(inputs)), summaries(numbered(bad))
-        told = masked_rows(name, given[0]) or why_of_statistics(name, given[0], bad)
-        return told or why(name, of, put_in, out, bad[0].dtype, numbers)
 
     # What no operation was seen to make.
 
@@ -216,6 +208,7 @@ class TorchTrace(TorchDispatchMode):
             origin.inputs = summaries({"a tensor": tensor})
             if tensor.numel() == 1:
                 origin.why = f"{tensor.item():g} goes in there as a constant, written or computed in your code"
+                origin.why += perhaps_of_data(has_nan(tensor), self._data_origins)
                 self._unnamed = origin
             elif name == "lift_fresh":
                 origin.why = "it is put into a tensor there: constants that are written there, or data from elsewhere"
@@ -256,14 +249,19 @@ class TorchTrace(TorchDispatchMode):
                 origin.phase = "optimizer"
             if parameter and origin.phase == "optimizer" and not origin.parameter:
                 origin.parameter, origin.numbers["learning_rate"] = parameter, float(group["lr"])
-                origin.why = why_of_step(group, origin.operation) or origin.why
-                origin.parameters = {**self._before.get(parameter, {}), **summaries({f"{what} after": tensor})}
+                before = self._before.get(parameter, {})
+                origin.why = why_of_step(group, origin.operation, before.get("gradient")) or origin.why
+                origin.parameters = {**before, **summaries({f"{what} after": tensor})}
+                if origin.operation.startswith("fused_"):  # what went into it is of all weights
+                    origin.inputs, origin.outputs = {}, {}
             self._symptom(order, [tensor])
 
     def _look_at_weights(self) -> None:
         for one in self._parameters.values():  # of batches without a step
             self._look_at_result(one.grad, 2)
             self._look_at_result(one.detach(), 3)
+        for optimizer in self._optimizers:
+            self._look_at_slots(optimizer)
         self._look_at_buffers()
 
     def _look_at_buffers(self) -> None:
@@ -272,27 +270,31 @@ class TorchTrace(TorchDispatchMode):
             is_own = origin.phase == "forward" and origin.module == name.rpartition(".")[0] and not origin.parameter
             if is_own and not any(one is origin for _, one in self._symptoms):  # and it has reached nothing else
                 origin.parameter = name
-            self._symptom(_BUFFER, [buffer])
+            self._symptom(-1, [buffer])
 
     def _is_stepping(self, optimizer: Any, given: Any, named: Any) -> None:
         self._has_closure = any(callable(one) for one in (*given[1:], *named.values()))
         self._before = {}
-        for name, one in self._of(optimizer):
+        for name, one, _ in self._of(optimizer):
             self._look_at_result(one.grad, 1)
-            tensors = {"weight before": one.detach(), "gradient": one.grad}
-            for slot, value in optimizer.state.get(one, {}).items():
-                tensors[f"{slot} before"] = value
+            tensors: dict[str, Any] = {"weight before": one.detach()}
+            if not self._has_closure:  # else it is that of the step before
+                tensors["gradient"] = one.grad
+            tensors.update({f"{slot} before": value for slot, value in optimizer.state.get(one, {}).items()})
             self._before[name] = summaries({what: part for what, whole in tensors.items() for part in floats(whole)})
         self._in_optimizer = True
 
     def _has_stepped(self, optimizer: Any, *_: Any) -> None:
         self._in_optimizer = False
-        groups = {id(one): group for group in optimizer.param_groups for one in group["params"]}
-        for name, one in self._of(optimizer):
-            self._look_at_result(one.detach(), 1, name, "weight", groups[id(one)])
-            for slot, value in optimizer.state.get(one, {}).items():
-                self._look_at_result(value, 3, name, slot, groups[id(one)])
+        for name, one, group in self._of(optimizer):
+            self._look_at_result(one.detach(), 1, name, "weight", group)
+        self._look_at_slots(optimizer)
 
-    def _of(self, optimizer: Any) -> list[tuple[str, torch.nn.Parameter]]:
-        own = {id(one) for group in optimizer.param_groups for one in group["params"]}
-        return [(name, one) for name, one in self._parameters.items() if id(one) in own]
+    def _look_at_slots(self, optimizer: Any) -> None:
+        for name, one, group in self._of(optimizer):
+            for slot, value in optimizer.state.get(one, {}).items():
+                self._look_at_result(value, 3, name, slot, group)
+
+    def _of(self, optimizer: Any) -> list[tuple[str, torch.nn.Parameter, dict[str, Any]]]:
+        groups = {id(one): group for group in optimizer.param_groups for one in group["params"]}
+        return [(name, one, groups[id(one)]) for name, one in self._parameters.items() if id(one) in groups]

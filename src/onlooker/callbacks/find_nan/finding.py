@@ -90,7 +90,9 @@ class Finding:
         what = f"{self.parameter!r} stopped being finite" if self.parameter else "numbers stopped being finite"
         module = f" of module {self.module!r}" if self.module else ""
         operation = f", in the operation {self.operation}" if self.operation else ""
-        return f"{what} {place}{module}{operation}, at batch {self.batch} of epoch {self.epoch}"
+        if self.parameter and self.phase == "forward" and not self.module:  # perhaps in no forward pass at all
+            place = ""
+        return f"{what}{f' {place}' if place else ''}{module}{operation}, at batch {self.batch} of epoch {self.epoch}"
 
     def __str__(self) -> str:
         lines = [self.headline()]
