@@ -3,7 +3,7 @@
 - `doctor.py`: the callback: when it looks, and what becomes of what is found.
 - `arguments.py`: the checks of what it is given.
 - `rule.py`, `spells.py`: what a rule is, and that it speaks once.
-- `examination.py`, `frozen.py`, `running.py`: what rules get to see at one look.
+- `examination.py`, `alike.py`, `frozen.py`, `running.py`: what rules get to see at one look.
 - `rules/`: one small file for each.
 - `report.py`: how alerts are shown.
 """
