@@ -5,7 +5,7 @@ Owns how a rule gets to see that, which no summary of the whole tensor tells.
 
 from __future__ import annotations
 
-from onlooker.core.view import looked_at
+from onlooker.core.errors import LookError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,16 +59,20 @@ def may_be_alike(summary: Summary, axis: int) -> bool:
 def spreads(run: Run, tensors: Mapping[str, Any], places: Iterable[Place]) -> dict[Place, float]:
     """Return how far the parts of tensors are from the first part of each, all together, as a norm.
 
+    One tensor after the other, so that there is memory for one copy at a time.
+
     Args:
         run: the run whose tensors they are.
         tensors: by name. Those that are missing, or spread over several processes, are left out.
         places: the tensors' names, and along which axis the parts follow each other.
     """
-    apart, keys = {}, {}
+    look = run.look()
     for name, axis in places:
         tensor = tensors.get(name)
         if tensor is not None and not hasattr(tensor, "to_local"):
-            key = f"{name}[{axis}]"
             first = tensor[(*(slice(None),) * axis, slice(0, 1))]
-            apart[key], keys[key] = tensor - first, (name, axis)
-    return {keys[key]: one.norm for key, one in looked_at(run.look(), apart).items()}
+            try:
+                look.add((name, axis), tensor - first)
+            except LookError:
+                continue
+    return {place: one.norm for place, one in look.fetch().items()}

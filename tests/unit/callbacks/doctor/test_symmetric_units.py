@@ -109,6 +109,21 @@ def test_a_step_that_leaves_no_gradient_behind():
     assert (RULE, "1.weight") in seen(doctor)
 
 
+def test_a_resumed_training_in_which_less_is_looked_at():
+    first = ol.callbacks.Doctor(quiet=True, every=ol.at(steps=[1, 2]))
+    trained(filled(mlp(), 0.05), doctor=first, epochs=1)
+    second = ol.callbacks.Doctor(quiet=True)
+
+    class Resume(ol.Callback):
+        def on_epoch_begin(self, epoch, logs):
+            second.load_state_dict(first.state_dict())
+
+    inside = ol.callbacks.Inside(("weights", "updates"), layers="5")
+    model = filled(mlp(), 0.05)
+    optimizer = torch.optim.Adam(model.parameters())
+    assert (RULE, "5.weight") in seen(train(model, batches(*digits()), optimizer, 1, second, more=[Resume(), inside]))
+
+
 # What begins with one number, and is well.
 
 

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..alike import Place
 
+_TYPES = ("float64", "float32", "float16", "bfloat16")  # those that can be subtracted everywhere
 _NOISE = 1e-5  # what rounding makes of equal numbers
 
 
@@ -79,13 +80,14 @@ class SymmetricUnits(Rule):
     def _suspected(self, examination: Examination) -> list[Place]:
         """Return the weights, each with an axis, along which all parts may be alike."""
         if self.suspects is not None:
-            return [(name, axis) for name, axes in self.suspects.items() for axis in axes]
+            known = [name for name in self.suspects if name in examination.weights]
+            return [(name, axis) for name in known for axis in self.suspects[name]]
         family, frozen = examination.run.view.family, examination.frozen
         return [
             (name, axis)
             for name, one in examination.weights.items()
             for axis in axes_of_units(name, one.shape, family)
-            if "float" in one.dtype and may_be_alike(one, axis) and name not in frozen
+            if one.dtype in _TYPES and may_be_alike(one, axis) and name not in frozen
         ]
 
     def _with_like_gradients(self, places: list[Place], examination: Examination) -> list[Place]:
