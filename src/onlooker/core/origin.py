@@ -20,6 +20,10 @@ if TYPE_CHECKING:
         def size_bytes(self) -> int:
             """How much memory it holds."""
 
+        @property
+        def is_whole(self) -> bool:
+            """Whether nothing was missing, as the weights are that a module gets with its first batch."""
+
         def take(self, gradients: bool = False) -> None:
             """Keep the training as it stands."""
 

@@ -21,7 +21,7 @@ Named = Iterable[tuple[str, torch.nn.Module]]
 
 _WITH_STATISTICS = ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
 """The operations that write to two of their arguments, of which their schema does not tell."""
-_RUNNING = slice(3, 5)
+_RUNNING, _VARIANCE = slice(3, 5), slice(4, 5)
 _TRAINING, _MOMENTUM = 5, 6
 """Where among their arguments is what."""
 
@@ -81,18 +81,25 @@ def statistics_written(name: str, given: tuple[Any, ...]) -> list[torch.Tensor]:
 
 
 def why_of_statistics(name: str, given: tuple[Any, ...], lost: list[torch.Tensor]) -> str:
-    """Return why running statistics stopped being finite, in words; `""` where it is not only about them.
+    """Return why running statistics stopped being finite, or make NaN, in words; `""` where it is not about them.
 
     Args:
         name: of the operation.
         given: its arguments.
         lost: what has come out and is not finite.
     """
+    if name not in _WITH_STATISTICS or len(given) <= _MOMENTUM:
+        return ""
+    momentum = float(given[_MOMENTUM])
+    is_possible = 0 <= momentum <= 1
+    if not given[_TRAINING]:
+        is_negative = any(bool((one < 0).any()) for one in floats(given[_VARIANCE]))
+        cause = "look where it is loaded or written to" if is_possible else f"the momentum is {momentum:g}, not 0 to 1"
+        return f"its running variance is negative: {cause}" if is_negative else ""
     running = statistics_written(name, given)
     if not running or not all(any(one is other for other in running) for one in lost):
         return ""
-    momentum = float(given[_MOMENTUM])
-    if not 0 <= momentum <= 1:
+    if not is_possible:
         return f"the momentum is {momentum:g}: beyond 0 to 1 the running statistics grow from batch to batch"
     dtype = lost[0].dtype
     return (

@@ -14,7 +14,9 @@ from itertools import zip_longest
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
+from onlooker.core.errors import AbsentError
 from onlooker.core.parts import attributes
 
 
@@ -29,6 +31,7 @@ class TorchSnapshot:
 
     Attributes:
         size_bytes: how much memory the copies take; 0 before the first.
+        is_whole: whether nothing was missing in it, as the weights are that a module gets with its first batch.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class TorchSnapshot:
         self._live: list[torch.Tensor] = []
         self._kept: list[torch.Tensor] = []
         self._bound: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self.is_whole = True
         self._states: list[dict[Any, dict[str, Any]]] = []
         self._groups: list[list[dict[str, Any]]] = []
         self._gradients: list[torch.Tensor | None] | None = None
@@ -65,6 +69,7 @@ class TorchSnapshot:
         with torch.no_grad():
             self._live, earlier_kept = self._tensors(), self._kept
             self._kept = [_copied(one, old) for one, old in zip_longest(self._live, earlier_kept[: len(self._live)])]
+            self.is_whole = not any(map(_is_waiting, self._modules()))
             self._bound = [(own, dict(own)) for own in (module._buffers for module in self._modules()) if own]
             earlier = self._states or [{} for _ in self._optimizers]
             self._states = [_kept_state(one, old) for one, old in zip(self._optimizers, earlier, strict=True)]
@@ -82,7 +87,13 @@ class TorchSnapshot:
                 ]
 
     def restore(self) -> None:
-        """Go back to what was kept. It stays kept."""
+        """Go back to what was kept. It stays kept.
+
+        Raises:
+            AbsentError: modules have got weights since, and there is nothing to go back to.
+        """
+        if not self.is_whole and not any(map(_is_waiting, self._modules())):
+            raise AbsentError("modules got their weights with a batch since: before it there is nothing to go back to")
         with torch.no_grad():
             for own, before in self._bound:
                 own.update((name, one) for name, one in before.items() if own.get(name, one) is not one)
@@ -179,6 +190,12 @@ def _copy_object(thing: Any, within: tuple[int, ...]) -> tuple[Any, int]:
     return whole, size_bytes
 
 
+def _is_waiting(module: torch.nn.Module) -> bool:
+    """Say whether a module gets weights, or buffers, with its first batch."""
+    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+    return any(is_lazy(one) for one in own)
+
+
 def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:
     """Copy values into a tensor. Into one that is expanded, whose numbers share their memory, they go once."""
     if tensor.layout is torch.strided and not tensor.is_nested:
@@ -202,6 +219,7 @@ def _copied(value: Any, into: Any = None) -> Any:
         return value if isinstance(value, int | float | str | bool | None) else copy.deepcopy(value)
     if (
         isinstance(into, torch.Tensor)
+        and not value.is_nested
         and into.shape == value.shape
         and into.dtype == value.dtype
         and into.device == value.device

@@ -159,7 +159,7 @@ class TorchTrace(TorchDispatchMode):
         elif is_nan_new and not origin.became and not (self._place.derivative_of and (0, origin) in self._symptoms):
             why = reason(name, self._place.derivative_of, done.inputs, bad, done.given)
             origin.became = f"{self._place.said(name)}{f': {why}' if why else ''}"
-        if done.targets and origin.phase == "forward" and origin.operation == (name if is_new else ""):
+        if done.targets and origin.phase == "forward" and (is_new or name == "copy") and origin.operation in (name, ""):
             origin.parameter = origin.parameter or owner(done.targets[0], self._parameters)
         if origin is self._unnamed and name not in WRAPS:
             self._unnamed = None

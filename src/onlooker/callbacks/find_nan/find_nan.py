@@ -189,7 +189,7 @@ class FindNaN(Callback):
             past = self._past = Past(run)
             self._noticed = self._notice.in_weights(self.run)
             past.begin_anew(gradients=False)
-        elif self._is_due or (past.batches[-1].epoch != run.epoch and not self._is_waiting):
+        elif self._is_due or not past.state.is_whole or (past.batches[-1].epoch != run.epoch and not self._is_waiting):
             if not self._is_due:  # an epoch has ended, and nobody knew that it would
                 self._noticed = self._noticed or self._notice.in_weights(self.run)
             if not self._noticed:
@@ -278,10 +278,14 @@ class FindNaN(Callback):
 
     def _take(self, search: Search) -> None:
         """Take what a search has found."""
-        finding = Finding(search.origin, search.kept, self._noticed, self.run.step)
+        origin, kept, notes = search.origin, search.kept, search.notes()
+        if search.stray is not None:
+            origin, kept, more = first_sick(self.run, search.batches, self._notice.sick)
+            notes += more
+        finding = Finding(origin, kept, self._noticed, self.run.step)
         finding.is_exact = search.differing is None if search.compared else None
         finding.is_restored = search.kept is not None
-        self._conclude(finding, search.notes(), can_restore=search.kept is not None and finding.phase != "weights")
+        self._conclude(finding, notes, can_restore=search.kept is not None and finding.phase != "weights")
 
     def _conclude(self, finding: Finding, notes: list[str], can_restore: bool = False) -> None:
         """Keep and tell a finding, and go on or stop."""

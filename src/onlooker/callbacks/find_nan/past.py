@@ -31,6 +31,11 @@ class State:
         """How much memory it takes."""
         return self._snapshot.size_bytes
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was missing in it, as the weights are that a module gets with its first batch."""
+        return self._snapshot.is_whole
+
     def take(self, gradients: bool) -> None:
         """Keep the state as it stands."""
         self._snapshot.take(gradients)

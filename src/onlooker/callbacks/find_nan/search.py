@@ -40,6 +40,7 @@ class Search:
         error: what went wrong in the search itself, or None.
         trace_error: what went wrong when the batch was watched, so that less may be known than there is; or None.
         other_steps: whether an optimizer stepped in other batches than the first time.
+        stray: a batch whose loss is not finite now, and was so the first time; or None. Then nothing is known.
     """
 
     def __init__(self, run: Run, past: Past, notice: Notice, done: Callable[[Search], None]) -> None:
@@ -59,6 +60,7 @@ class Search:
         self.compared = 0
         self.differing: Kept | None = None
         self.other_steps = False
+        self.stray: Kept | None = None
 
     @property
     def kept(self) -> Kept | None:
@@ -68,7 +70,7 @@ class Search:
     def next_batch(self) -> Kept | None:
         """Set the training up for the next batch; None when the search is over, or has failed."""
         try:
-            return self._next() if self.error is None else None
+            return self._next() if self.error is None and self.stray is None else None
         except Exception as error:  # a search must not end a training that would not have ended
             self.error = error
             return None
@@ -110,8 +112,10 @@ class Search:
         kept, own = self.batches[self._index], dict(logs.batch)
         self._compare(kept, own, has_stepped)
         view = self._run.view
-        is_lost = any(self._notice.is_watched(name) and not is_finite(value) for name, value in own.items())
-        if is_lost or view.not_finite("weights") or view.not_finite("optimizer"):
+        lost_losses = [name for name, value in own.items() if self._notice.is_watched(name) and not is_finite(value)]
+        if kept.logs and lost_losses and all(is_finite(kept.logs.get(name)) for name in lost_losses):
+            self.stray = kept
+        elif lost_losses or view.not_finite("weights") or view.not_finite("optimizer"):
             self._sick = self._index if self._candidate is None else self._candidate
         elif lost := self._notice.lost_buffers(self._run):
             self._find_buffers(lost)
@@ -120,7 +124,8 @@ class Search:
                 self._candidate = self._index
         else:
             self._candidate = None
-        if self._sick is None and self._candidate is not None and self._index + 1 == len(self.batches):
+        is_last = self._index + 1 == len(self.batches)
+        if self._sick is None and self.stray is None and self._candidate is not None and is_last:
             self._sick = self._candidate
 
     def _find_buffers(self, lost: list[str]) -> None:
@@ -140,6 +145,11 @@ class Search:
         said = []
         if self.error is not None:
             said.append(f"running batches once more failed: {self.error!r}")
+        elif self.stray is not None:
+            said.append(
+                f"run once more, batch {self.stray.batch} has a loss that is not finite, as it had not the first time: "
+                f"the loop's body has kept something of it, such as a hidden state, and where it began cannot be seen"
+            )
         elif self.kept is None:
             count = len(self.batches)
             said.append(f"the last {count} batches were run once more from before them, and all stayed finite")
@@ -169,7 +179,7 @@ class Search:
         """Take away what watches, put the state back, and hand over what was found."""
         self._end_trace()
         try:
-            if self._sick is not None or self.error is not None:
+            if self._sick is not None or self.error is not None or self.stray is not None:
                 self._past.state.restore()
         except Exception as error:
             self.error = self.error or error
