@@ -173,8 +173,10 @@ class Elsewhere(nn.Module):
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(elsewhere(torch.ones(3)))
+        self.register_buffer("mean", elsewhere(torch.zeros(3)))
 
     def forward(self, x):
+        self.mean = self.mean * 0.9 + x * 0.1
         return self.weight * x
 
 
