@@ -30,6 +30,32 @@ class TestHooks:
         # What we carry to the end of the training is ours alone; here there is nothing to carry.
         assert ours.entries == theirs.entries
 
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_hooks_that_one_of_kerass_own_sets_on_itself_late(self, place):
+        """Keras looks a hook up each time. That one of ours is in the list must not change that."""
+
+        class Late(keras.callbacks.Callback):
+            def on_train_begin(self, logs=None):
+                self.seen = []
+                for hook, scope in HOOKS.items():
+                    if scope.stage == "train" and hook != "on_train_begin":
+                        setattr(self, hook, lambda *given, hook=hook, **named: self.seen.append(hook))
+                self.on_test_begin = self.set_on_test_end
+
+            def set_on_test_end(self, logs=None):
+                self.on_test_end = lambda logs=None: self.seen.append("on_test_end")
+
+        alone, late, ours = Late(), Late(), Diary()
+        model = make_model()
+        fit(model, [alone], validation_data=(X, Y))
+        for _ in range(2):
+            callbacks = [ours]
+            callbacks.insert(place, late)
+            fit(model, callbacks, validation_data=(X, Y))
+            assert sorted(late.seen) == sorted(alone.seen)  # alone, Keras calls the ends of batches in a thread
+            assert late.seen[-2:] == ["on_epoch_end", "on_train_end"]
+        assert late.seen.count("on_test_end") == 2
+
     @pytest.mark.parametrize("stage", ["evaluate", "predict"])
     def test_evaluate_and_predict_stand_alone(self, stage):
         ours, theirs = Diary(), KerasDiary()

@@ -6,7 +6,7 @@ not have called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 from onlooker.core.callback import Callback
@@ -20,18 +20,36 @@ class Guest(Callback):
     """Stands for a callback that is not ours, in a dispatcher."""
 
 
-def make_guest(member: Any, hooks: Iterable[str], host: KerasHost) -> Guest:
+def make_guest(member: Any, waiting: Container[str], host: KerasHost) -> Guest:
     """Return what a dispatcher calls for a callback that is not ours.
+
+    Keras looks each hook up when it comes. So here too, but for those of batches, which would cost time in each batch:
+    whether they do anything is found out before the training and after `on_train_begin`.
 
     Args:
         member: Keras' callback, or whatever stands in the list.
-        hooks: those that go through the dispatcher.
+        waiting: the hooks that do not go through the dispatcher.
         host: asked whether guests are to hear.
     """
     guest: Guest = type(type(member).__name__, (Guest,), {})()  # so that messages say whose hook it was
-    for hook in hooks:
-        make = _stage_hook if HOOKS[hook].index is None else _indexed_hook
-        vars(guest)[hook] = make(member, hook, host)
+
+    def listen() -> None:
+        for hook, scope in HOOKS.items():
+            if hook in vars(guest) or hook in waiting:
+                continue
+            if hears(member, hook) or (scope.index != "batch" and hasattr(member, hook)):
+                make = _stage_hook if scope.index is None else _indexed_hook
+                vars(guest)[hook] = make(member, hook, host)
+
+    def begin_training(logs: Any = None) -> None:
+        try:
+            begin(logs)
+        finally:
+            listen()
+
+    listen()
+    if "on_train_begin" in vars(guest):
+        begin, vars(guest)["on_train_begin"] = vars(guest)["on_train_begin"], begin_training
     return guest
 
 

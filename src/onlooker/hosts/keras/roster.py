@@ -72,12 +72,11 @@ class Roster:
             if isinstance(member, Callback):
                 dispatcher.add(member)
                 continue
-            hooks = [hook for hook in HOOKS if hears(member, hook)]
-            for hook in BATCH_ENDS:
-                if hook in hooks and not any(hook in (one or ()) for one in heard[position:]):
-                    hooks.remove(hook)
-                    self._waiting[hook].append(member)
-            dispatcher.add(make_guest(member, hooks, host))
+            behind = [one for one in heard[position:] if one is not None]
+            waiting = [hook for hook in BATCH_ENDS if hears(member, hook) and not any(hook in one for one in behind)]
+            for hook in waiting:
+                self._waiting[hook].append(member)
+            dispatcher.add(make_guest(member, waiting, host))
         self.bind(host.run)
         host.run.callbacks = tuple(self.own)
         return dispatcher
