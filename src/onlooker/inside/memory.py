@@ -41,39 +41,35 @@ def go_over(
             then the differences are gone over; None for 0 everywhere.
         threads: PyTorch's number of them, which may work, this one included. The numbers are the same with any.
     """
-    rows = _Rows(lengths)
-    given = [rows.addresses(one) for one in (addresses, other_addresses, target_addresses)]
-    is_much = sum(lengths) >= MUCH
-    numbers, bins = work(given[0], rows.lengths, given[1], given[2], threads if is_much else 1)
-    if len(rows.firsts) < len(rows.lengths):
-        numbers, bins = _added(numbers, rows.firsts), np.add.reduceat(bins, rows.firsts)
+    nothing = [0] * len(lengths)
+    rows = np.array((addresses, lengths, other_addresses or nothing, target_addresses or nothing), dtype=np.int64)
+    firsts = None
+    if max(lengths) > ROW:
+        rows, firsts = _cut(rows)
+    numbers, bins = work(rows, threads if sum(lengths) >= MUCH else 1)
+    if firsts is not None:
+        numbers, bins = _added(numbers, firsts), np.add.reduceat(bins, firsts)
     return list(zip(numbers.tolist(), bins.tolist(), strict=True))
 
 
-class _Rows:
-    """Pieces of memory, the long ones cut.
+def _cut(pieces: Any) -> tuple[Any, Any]:
+    """Cut pieces of memory into rows.
 
-    Attributes:
-        lengths: of shape (n,): how many elements each row has.
-        firsts: of shape (pieces,): the first row of each piece.
+    Args:
+        pieces: of shape (4, n): of each the address, the length, and the two other addresses, or 0.
+
+    Returns:
+        The rows, likewise; and of shape (n,) the first row of each piece.
     """
-
-    def __init__(self, lengths: Sequence[int]) -> None:
-        lengths_of = np.array(lengths, dtype=np.int64)
-        counts = -(-lengths_of // ROW)
-        ends = counts.cumsum()
-        self.firsts = ends - counts
-        self._piece = np.repeat(np.arange(len(counts)), counts)
-        begins = (np.arange(ends[-1]) - self.firsts[self._piece]) * ROW
-        self.lengths = np.minimum(lengths_of[self._piece] - begins, ROW)
-        self._bytes_before = begins * 4
-
-    def addresses(self, of_pieces: Sequence[int] | None) -> Any:
-        """Return where each row begins, given where each piece does; 0 where that is 0, or where there are none."""
-        if of_pieces is None:
-            return np.zeros_like(self.lengths)
-        begin = np.array(of_pieces, dtype=np.int64)[self._piece]
-        return np.where(begin == 0, 0, begin + self._bytes_before)
+    counts = -(-pieces[1] // ROW)
+    ends = counts.cumsum()
+    firsts = ends - counts
+    rows = np.repeat(pieces, counts, axis=1)
+    begins = (np.arange(ends[-1]) - np.repeat(firsts, counts)) * ROW
+    rows[1] = np.minimum(rows[1] - begins, ROW)
+    for addresses in (rows[0], rows[2], rows[3]):
+        addresses += np.where(addresses == 0, 0, begins * 4)
+    return rows, firsts
 
 
 def _added(numbers: Any, firsts: Any) -> Any:

@@ -26,29 +26,24 @@ from .compiling import cached, compiled
 from .instructions import pointer, take_next
 from .kernel import NUMBERS, make_room, over_address
 
-_WORDS = 8
-"""Of a task: the next row, how many rows there are, and the addresses of the six arrays, as int64."""
+_WORDS = 5
+"""Of a task: the next row, how many rows there are, and the addresses of the three arrays, as int64."""
 
 
-def work(
-    addresses: Any, lengths: Any, other_addresses: Any, target_addresses: Any, threads: int = 1
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def work(rows: np.ndarray[Any, Any], threads: int = 1) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Go over rows of float32 memory, as many threads as may, each row by one; see `kernel.over_address`.
 
     Args:
-        addresses: of shape (n,), int64: where each row begins.
-        lengths: of shape (n,), int64: how many elements it has: one at least, fewer than four thousand million.
-        other_addresses: of shape (n,), int64: 0, or the address of other memory of the same length.
-        target_addresses: of shape (n,), int64: 0, or the address to which that is copied.
+        rows: of shape (4, n), int64, in one piece: where each row begins; how many elements it has, one at least; 0, or
+            the address of other memory of the same length; 0, or the address to which that is copied.
         threads: the number of PyTorch's, to use them; 1 to work alone.
 
     Returns:
         The numbers, of shape (n, 7), float64, and the bins, of shape (n, 64), int64.
     """
-    count = len(lengths)
+    count = rows.shape[1]
     numbers, bins = np.empty((count, NUMBERS)), np.empty((count, BINS), dtype=np.int64)
-    arrays = addresses, lengths, other_addresses, target_addresses, numbers, bins
-    task = np.array([0, count, *(array.ctypes.data for array in arrays)], dtype=np.int64)
+    task = np.array([0, count, *(array.ctypes.data for array in (rows, numbers, bins))], dtype=np.int64)
     start = _find_start() if threads > 1 and not _is_forked else None
     if start is None:
         _take_rows(task.ctypes.data)
@@ -64,15 +59,12 @@ def _take_rows(task: int) -> None:  # pragma: no cover - compiled
     row = take_next(task)
     if row >= count:
         return
-    addresses = numba.carray(pointer(header[2]), (count,), np.int64)
-    lengths = numba.carray(pointer(header[3]), (count,), np.int64)
-    others = numba.carray(pointer(header[4]), (count,), np.int64)
-    targets = numba.carray(pointer(header[5]), (count,), np.int64)
-    numbers = numba.carray(pointer(header[6]), (count, NUMBERS), np.float64)
-    bins = numba.carray(pointer(header[7]), (count, BINS), np.int64)
+    rows = numba.carray(pointer(header[2]), (4, count), np.int64)
+    numbers = numba.carray(pointer(header[3]), (count, NUMBERS), np.float64)
+    bins = numba.carray(pointer(header[4]), (count, BINS), np.int64)
     room = make_room()
     while row < count:
-        over_address(addresses[row], lengths[row], others[row], targets[row], room, numbers[row], bins[row])
+        over_address(rows[0, row], rows[1, row], rows[2, row], rows[3, row], room, numbers[row], bins[row])
         row = take_next(task)
 
 

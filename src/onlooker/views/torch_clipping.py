@@ -28,6 +28,7 @@ _PLACES = tuple(
 
 _listeners: list[Listener] = []
 _put: list[tuple[Any, str, _Wrapper]] = []
+_made: dict[tuple[Any, str], tuple[_Wrapper, Callable[..., Any]]] = {}  # to be put there again: that is quicker
 _lock = Lock()  # of both lists: several trainings may be under way, each in a thread of its own
 
 
@@ -84,9 +85,14 @@ def listen(listener: Listener) -> Callable[[], None]:
 
 
 def _put_wrappers() -> None:
-    for module, name in _PLACES:
-        wrapper = _Wrapper(getattr(module, name))
-        setattr(module, name, wrapper.make())
+    for place in _PLACES:
+        module, name = place
+        function = getattr(module, name)
+        if place not in _made or _made[place][0].function is not function:
+            wrapper = _Wrapper(function)
+            _made[place] = wrapper, wrapper.make()
+        wrapper, clip = _made[place]
+        setattr(module, name, clip)
         _put.append((module, name, wrapper))
 
 

@@ -92,6 +92,21 @@ def test_a_clipping_is_told_once(monkeypatch):
     undo()
 
 
+def test_what_somebody_puts_there_between_two_looks_is_called(monkeypatch):
+    told, called, parameters = [], [], [torch.nn.Parameter(torch.ones(2))]
+    parameters[0].grad = torch.ones(2)
+    listen(told.append)()
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_value_", lambda *given: called.append(given))
+    own = torch.nn.utils.clip_grad_value_
+    for _ in range(2):
+        undo = listen(told.append)
+        torch.nn.utils.clip_grad_value_(parameters, 1.0)
+        undo()
+        assert torch.nn.utils.clip_grad_value_ is own
+    assert called == [(parameters, 1.0)] * 2
+    assert told == [parameters] * 2
+
+
 def test_two_threads_that_clip_at_once():
     models = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
     seen, is_within, may_go_on = [], Event(), Event()

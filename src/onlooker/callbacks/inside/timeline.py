@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onlooker.core.summary import Summary
 
 _COLUMNS = ("step", "looks", "count", "min", "max", "total", "squares", "zeros", "nan", "inf")
-MOST_PENDING = 8
+MOST_PENDING = 16
 """Looks that are taken as they come, and put into arrays together."""
 
 _STEP, _LOOKS, _MIN, _MAX = 0, 1, 3, 4
