@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-# More arguments for pytest and for the demo: make test PYTEST_FLAGS="-n 2 -x"; make demo DEMO_FLAGS="--epochs 5"
+# More arguments for pytest and for the demo: make test PYTEST_FLAGS="-n 0 -x"; make demo DEMO_FLAGS="--epochs 5"
 PYTEST_FLAGS ?=
 DEMO_FLAGS ?=
 
@@ -24,6 +24,9 @@ TORCH_STAMP := $(VENV)/.installed-torch
 DEMO_STAMP := $(VENV)/.installed-demo
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
+
+# The cores share the tests; each worker loads all frameworks, so there are not more than four.
+SHARED := -n auto --maxprocesses 4 --dist worksteal
 
 # Tests use tiny models, for which a second thread only costs. Whoever knows better sets it.
 OMP_NUM_THREADS ?= 1
@@ -51,18 +54,18 @@ demo: $(DEMO_STAMP)  ## Train a GAN on handwritten digits and keep the pictures 
 test: static  ## Run every test, Keras' twice (torch and JAX backend)
 	$(call say,"All tests (Keras on torch)")
 	@status=0; \
-	$(TEST_ENVIRONMENT) KERAS_BACKEND=torch $(BIN)/python -m pytest $(PYTEST_FLAGS) || status=$$?; \
+	$(TEST_ENVIRONMENT) KERAS_BACKEND=torch $(BIN)/python -m pytest $(SHARED) $(PYTEST_FLAGS) || status=$$?; \
 	if [ -n "$(KERAS_TESTS)" ]; then \
 	    printf '\n\033[1m%s\033[0m\n' "The tests that concern Keras (Keras on JAX)"; \
-	    $(TEST_ENVIRONMENT) KERAS_BACKEND=jax $(BIN)/python -m pytest $(PYTEST_FLAGS) -k keras $(KERAS_TESTS) \
-	        || status=$$?; \
+	    $(TEST_ENVIRONMENT) KERAS_BACKEND=jax $(BIN)/python -m pytest $(SHARED) $(PYTEST_FLAGS) -k keras \
+	        $(KERAS_TESTS) || status=$$?; \
 	fi; \
 	exit $$status
 
 .PHONY: check
 check: static  ## The quick part: format, lint, types, import rules, unit tests but the slow ones
 	$(call say,"Unit tests")
-	@$(TEST_ENVIRONMENT) KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto -m "not slow" $(PYTEST_FLAGS) $(UNIT_TESTS)
+	@$(TEST_ENVIRONMENT) KERAS_BACKEND=torch $(BIN)/python -m pytest $(SHARED) -m "not slow" $(PYTEST_FLAGS) $(UNIT_TESTS)
 
 .PHONY: static
 static: $(DEV_STAMP)

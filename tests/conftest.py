@@ -29,6 +29,13 @@ settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_collection_modifyitems(items):
+    """Refuse names that differ from process to process, for then the processes cannot share the tests."""
+    named = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if named:
+        raise pytest.UsageError(f"{named[0]} is named by where something lies in memory; see tests/names.py")
+
+
 @pytest.fixture(autouse=True)
 def known_seeds():
     """Seed whatever is loaded; import nothing for it."""

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from tests.names import without_address
 
 from onlooker.core.parts import attributes, named_parts
 
@@ -63,7 +64,9 @@ def test_taken_apart(name):
     assert all(found[path] is part for path, part in parts.items())
 
 
-@pytest.mark.parametrize("data", [Own(name="word"), Own(whole=Own(x=ONE)), Own, len, "word", 3, ONE, None], ids=str)
+@pytest.mark.parametrize(
+    "data", [Own(name="word"), Own(whole=Own(x=ONE)), Own, len, "word", 3, ONE, None], ids=without_address
+)
 def test_what_is_no_batch_is_left_whole(data):
     """An object within an object may be a whole data set."""
     assert attributes(data) == {}
