@@ -1,7 +1,7 @@
 """A look at PyTorch modules: one or a dict of several, with their optimizers.
 
-Owns names, learning rates, modes, and what has to be kept so that observing leaves no trace. Random states are in
-`torch_random`.
+Owns names and learning rates. What has to be kept so that observing leaves no trace is in `torch_observing`, random
+states are in `torch_random`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from onlooker.inside import Look
 from .optimizers import by_name
 from .torch_activations import Choice, Seen, chosen, watch
 from .torch_names import clean_name, joined, unwrapped
+from .torch_observing import Evaluating, Kept
 from .torch_plain import pack, unpack
 from .torch_random import load_random_state, random_state, seed_all
 from .torch_replay import TorchReplay
@@ -114,30 +115,21 @@ class TorchView(TorchReplay):
     def observing(self, seed: int | None = None, gradients: bool = False) -> Iterator[None]:
         """Keep random states, modes, buffers and gradients as they were; within: evaluation mode, gradients off."""
         random = random_state()
-        buffers = [(buffer, buffer.clone()) for module in self._modules.values() for buffer in module.buffers()]
-        kept = [
-            (p, p.grad, p.grad.clone() if gradients and p.grad is not None else None) for _, p in self._parameters()
-        ]
+        before = Kept(self._modules.values(), self._parameters(), gradients)
         if seed is not None:
             seed_all(seed)
         try:
-            with _Evaluating(self._modules.values(), gradients=gradients):
+            with Evaluating(self._modules.values(), gradients=gradients):
                 yield
         finally:
-            with torch.no_grad():
-                # Through `data`, which PyTorch does not count as a change: a forward pass under way may need the very
-                # buffers for its backward pass, and they are again what they were.
-                for buffer, before in buffers:
-                    buffer.data.copy_(before)
-                for parameter, gradient, before_gradient in kept:
-                    parameter.grad = gradient
-                    if gradient is not None and before_gradient is not None:
-                        gradient.data.copy_(before_gradient)
-            load_random_state(random)
+            try:
+                before.restore()
+            finally:
+                load_random_state(random)
 
     def evaluating(self) -> AbstractContextManager[None]:
         """Return a context with every module in evaluation mode and gradients off."""
-        return _Evaluating(self._modules.values())
+        return Evaluating(self._modules.values())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of modules, optimizers and random generators."""
@@ -240,30 +232,6 @@ class TorchView(TorchReplay):
             groups = optimizer.param_groups
             for number, group in enumerate(groups):
                 yield (name if name and len(groups) == 1 else f"{name or 'group'}_{number}"), group
-
-
-class _Evaluating:
-    """Evaluation mode and no gradients, until `__exit__`; leaving it a second time does nothing."""
-
-    def __init__(self, modules: Any, gradients: bool = False) -> None:
-        self._modules = list(modules)
-        self._gradients = gradients
-        self._modes: list[tuple[torch.nn.Module, bool]] | None = None
-
-    def __enter__(self) -> None:
-        self._modes = [(part, part.training) for module in self._modules for part in module.modules()]
-        for module in self._modules:
-            module.eval()
-        self._had_gradients = torch.is_grad_enabled()
-        torch.set_grad_enabled(self._gradients)
-
-    def __exit__(self, *_: object) -> None:
-        if self._modes is None:
-            return
-        for part, mode in self._modes:
-            part.training = mode
-        self._modes = None
-        torch.set_grad_enabled(self._had_gradients)
 
 
 def _named_optimizers(optimizer: Any) -> dict[str, torch.optim.Optimizer]:

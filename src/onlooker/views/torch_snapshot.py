@@ -19,6 +19,8 @@ from torch.nn.parameter import is_lazy
 from onlooker.core.errors import AbsentError
 from onlooker.core.parts import attributes
 
+from .torch_bindings import Bindings, write
+
 
 class TorchSnapshot:
     """A copy of a training's state. Its memory is used again each time that it is taken.
@@ -27,7 +29,8 @@ class TorchSnapshot:
         tensors: returns the parameters and buffers.
         parameters: returns the parameters.
         optimizers: of the training.
-        modules: returns the modules, each once. A buffer that one of them binds anew is bound again to what it was.
+        modules: returns the modules, each once. A buffer that one of them binds anew is bound again to what it was, and
+            those that appear or vanish since go and come back.
 
     Attributes:
         size_bytes: how much memory the copies take; 0 before the first.
@@ -45,7 +48,7 @@ class TorchSnapshot:
         self._modules = modules
         self._live: list[torch.Tensor] = []
         self._kept: list[torch.Tensor] = []
-        self._bound: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._bound: Bindings | None = None
         self.is_whole = True
         self._states: list[dict[Any, dict[str, Any]]] = []
         self._groups: list[list[dict[str, Any]]] = []
@@ -70,7 +73,7 @@ class TorchSnapshot:
             self._live, earlier_kept = self._tensors(), self._kept
             self._kept = [_copied(one, old) for one, old in zip_longest(self._live, earlier_kept[: len(self._live)])]
             self.is_whole = not any(map(_is_waiting, self._modules()))
-            self._bound = [(own, dict(own)) for own in (module._buffers for module in self._modules()) if own]
+            self._bound = Bindings(self._modules())
             earlier = self._states or [{} for _ in self._optimizers]
             self._states = [_kept_state(one, old) for one, old in zip(self._optimizers, earlier, strict=True)]
             self._groups = [
@@ -95,10 +98,10 @@ class TorchSnapshot:
         if not self.is_whole and not any(map(_is_waiting, self._modules())):
             raise AbsentError("modules got their weights with a batch since: before it there is nothing to go back to")
         with torch.no_grad():
-            for own, before in self._bound:
-                own.update((name, one) for name, one in before.items() if own.get(name, one) is not one)
+            if self._bound is not None:
+                self._bound.restore()
             for theirs, ours in zip(self._live, self._kept, strict=True):
-                _write(theirs.detach(), ours)  # so that it counts as a change for whoever keeps count
+                write(theirs.detach(), ours)  # so that it counts as a change for whoever keeps count
             for optimizer, state, groups in zip(self._optimizers, self._states, self._groups, strict=True):
                 _restore_state(optimizer, state)
                 for group, kept in zip(optimizer.param_groups, groups, strict=True):
@@ -194,15 +197,6 @@ def _is_waiting(module: torch.nn.Module) -> bool:
     """Say whether a module gets weights, or buffers, with its first batch."""
     own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
     return any(is_lazy(one) for one in own)
-
-
-def _write(tensor: torch.Tensor, values: torch.Tensor) -> None:
-    """Copy values into a tensor. Into one that is expanded, whose numbers share their memory, they go once."""
-    if tensor.layout is torch.strided and not tensor.is_nested:
-        for axis, (length, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
-            if length > 1 and stride == 0:
-                tensor, values = tensor.narrow(axis, 0, 1), values.narrow(axis, 0, 1)
-    tensor.copy_(values)
 
 
 def _kept_state(optimizer: Any, earlier: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:
