@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from onlooker.core.parts import attributes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -18,6 +20,7 @@ _FILES = {"torch": "torch", "numpy": "numpy", "jax": "jax", "jaxlib": "jax"}
 """By the root module of an array's class, the file here that knows it."""
 
 _SEQUENCES = (tuple, list)
+_NUMBERS = (int, float, type(None))
 
 
 def find_library(kind: type) -> ArrayLibrary | None:
@@ -35,7 +38,8 @@ def find_library(kind: type) -> ArrayLibrary | None:
 def batch_size(data: Any) -> int:
     """Return the length of the first axis of the first array in what a loader yielded, else 1.
 
-    A guess, and a good one for the usual batches. Time-major batches and packed sequences defeat any guess.
+    A guess, and a good one for the usual batches. Time-major batches and packed sequences defeat any guess. Arrays that
+    are attributes, as of dataclasses, count where there are no others; objects in a list are samples, and do not.
 
     Example:
         >>> import numpy
@@ -45,10 +49,17 @@ def batch_size(data: Any) -> int:
     try:  # the usual pair of inputs and targets, without a detour
         return int((data[0] if type(data) in _SEQUENCES else data).shape[0]) or 1
     except (AttributeError, LookupError, TypeError, ValueError):
-        return _first_axis(data, depth=3) or 1
+        return _first_axis(data, 3) or _first_axis(data, 3, takes_objects=True) or 1
 
 
-def _first_axis(data: Any, depth: int) -> int | None:
+def _first_axis(data: Any, depth: int, takes_objects: bool = False) -> int | None:
+    """Return the length of the first axis of the first array in it; None where there is none.
+
+    Args:
+        data: what is gone through.
+        depth: how many more times it is taken apart.
+        takes_objects: whether objects with arrays as attributes are taken apart, too.
+    """
     shape = getattr(data, "shape", None)
     if isinstance(shape, tuple):
         return int(shape[0]) if shape else None  # one number for the whole batch says nothing of its size
@@ -56,12 +67,22 @@ def _first_axis(data: Any, depth: int) -> int | None:
         return None
     if isinstance(data, tuple | list):
         items = data
+        takes_objects = takes_objects and not isinstance(data, list)  # there each would be a sample
     elif hasattr(data, "keys") and hasattr(data, "values"):
         items = list(data.values())
+    elif takes_objects:
+        items = _attributes(data)
     else:
         return None
     for item in items[:8]:  # a list of a million words holds no array behind the first few
-        found = _first_axis(item, depth - 1)
+        found = _first_axis(item, depth - 1, takes_objects)
         if found is not None:
             return found
     return None
+
+
+def _attributes(data: Any) -> list[Any]:
+    try:
+        return [] if isinstance(data, _NUMBERS) else list(attributes(data).values())
+    except Exception:  # of whatever the object's own class does there
+        return []

@@ -1,7 +1,7 @@
 """What may be passed to `Trainer` as data, and what a batch is made of.
 
-Owns the way from a loader, a data set or arrays to pairs of inputs and targets on the right device, and the errors on
-it.
+Owns the way from a loader, a data set or arrays to pairs of inputs and targets, and the errors on it. How they come to
+a device is in `moving`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
 from onlooker.core.errors import DataError
+from onlooker.core.parts import attributes
+
+from .moving import to_device
 
 
 def as_loader(data: Any, batch_size: int, shuffle: bool) -> Iterable[Any]:
@@ -152,7 +155,7 @@ def split_pair(batch: Any) -> tuple[Any, Any]:
         return batch[0], batch[1]
     raise DataError(
         f"a batch must be a pair (inputs, targets), but the loader yielded {_described(batch)}; "
-        f"say how to split it: Trainer(..., split=lambda batch: (batch['image'], batch['label']))"
+        f"say how to split it: Trainer(..., split=lambda batch: {_example(batch)})"
     )
 
 
@@ -186,29 +189,22 @@ def _is_pair(thing: Any) -> bool:
     return isinstance(thing, tuple | list) and len(thing) == 2
 
 
+def _example(batch: Any) -> str:
+    """Return how a batch may be split, by its own names where it has some."""
+    names = list(attributes(batch))
+    if names and not isinstance(batch, Mapping):
+        return f"(batch.{names[0]}, batch.{names[1]})" if len(names) > 1 else f"(batch.{names[0]}, batch.label)"
+    return "(batch['image'], batch['label'])"
+
+
 def _described(thing: Any) -> str:
     what = f"a {type(thing).__qualname__}"
     if isinstance(thing, tuple | list):
         return f"{what} of {len(thing)}"
-    if isinstance(thing, Mapping):
-        return f"{what} with {', '.join(map(str, thing))}"
+    names = thing if isinstance(thing, Mapping) else attributes(thing)
+    if names:
+        return f"{what} with {', '.join(map(str, names))}"
     return f"{what} of shape {tuple(thing.shape)}" if is_array(thing) else what
-
-
-def to_device(thing: Any, device: torch.device | None) -> Any:
-    """Return tensors on a device, also those within tuples, lists and dicts; the rest as it is."""
-    if isinstance(thing, torch.Tensor):
-        if device is None or thing.device == device:
-            return thing
-        # What comes from a device must be there when it is read; what goes to one need not be waited for.
-        return thing.to(device, non_blocking=device.type != "cpu")
-    if isinstance(thing, Mapping):
-        return {name: to_device(part, device) for name, part in thing.items()}
-    if isinstance(thing, tuple) and hasattr(thing, "_fields"):  # a named tuple takes its parts one by one
-        return type(thing)(*(to_device(part, device) for part in thing))
-    if isinstance(thing, tuple | list):
-        return type(thing)(to_device(part, device) for part in thing)
-    return thing
 
 
 def apply(model: torch.nn.Module, inputs: Any) -> Any:

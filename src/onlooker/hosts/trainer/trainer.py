@@ -31,8 +31,8 @@ from .batches import (
     split_off_inputs,
     split_pair,
     splits_to_pairs,
-    to_device,
 )
+from .moving import to_device
 from .update import ScalerState, Update, checked_loss
 
 Loss = Callable[[Any, Any], torch.Tensor]

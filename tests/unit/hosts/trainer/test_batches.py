@@ -1,4 +1,6 @@
-from collections import namedtuple
+import dataclasses
+import re
+import types
 
 import numpy as np
 import pytest
@@ -13,10 +15,7 @@ from onlooker.hosts.trainer.batches import (
     split_off_inputs,
     split_pair,
     splits_to_pairs,
-    to_device,
 )
-
-CPU = torch.device("cpu")
 
 
 def sizes(loader):
@@ -166,42 +165,25 @@ def test_splitting():
     assert split_off_inputs({"x": 1}) == ({"x": 1}, None)
 
 
-# Devices.
+@dataclasses.dataclass
+class Fields:
+    image: object
+    label: object = None
 
 
-moves = []
-
-
-class Recorded(torch.Tensor):
-    """A tensor that writes down how it is moved, and claims to be elsewhere."""
-
-    device = torch.device("meta")
-
-    def to(self, *arguments, **named):
-        moves.append((*arguments, named))
-        return self
-
-
-def test_what_comes_from_a_device_is_waited_for():
-    """An array that arrives behind one's back is read before it is there."""
-    moves.clear()
-    tensor = torch.zeros(2).as_subclass(Recorded)
-    to_device(tensor, CPU)
-    to_device(tensor, torch.device("cuda"))
-    to_device(tensor, torch.device("meta"))  # is there
-    to_device(tensor, None)
-    assert moves == [(CPU, {"non_blocking": False}), (torch.device("cuda"), {"non_blocking": True})]
-
-
-def test_what_is_within_goes_too():
-    Pair = namedtuple("Pair", ["left", "right"])
-    tensor = torch.zeros(2)
-    moved = to_device({"pair": Pair(tensor, [tensor, "word"]), "tuple": (tensor, 3)}, torch.device("meta"))
-    assert type(moved["pair"]) is Pair
-    assert moved["pair"].left.device.type == moved["pair"].right[0].device.type == "meta"
-    assert moved["pair"].right[1] == "word"
-    assert moved["tuple"][0].device.type == "meta"
-    assert moved["tuple"][1] == 3
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (Fields(1, 2), "a Fields with image, label; .*split=lambda batch: (batch.image, batch.label)"),
+        (types.SimpleNamespace(x=torch.zeros(2)), "with x; .*split=lambda batch: (batch.x, batch.label)"),
+        ({"x": 1, "y": 2}, "a dict with x, y; .*split=lambda batch: (batch['image'], batch['label'])"),
+        (torch.zeros(2, 3), "a Tensor of shape (2, 3); .*split=lambda batch: (batch['image'], batch['label'])"),
+    ],
+)
+def test_what_is_no_pair_is_refused_with_how_to_split_it(batch, message):
+    message = re.escape(message).replace(re.escape(".*"), ".*")
+    with pytest.raises(DataError, match=rf"^a batch must be a pair \(inputs, targets\), .*{message}\)$"):
+        split_pair(batch)
 
 
 def test_inputs_are_the_arguments_of_the_model():

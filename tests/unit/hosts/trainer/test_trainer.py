@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -562,6 +563,43 @@ def test_batches_that_are_no_pair_are_split_as_said(data):
     assert set(trainer.evaluate(batches)) == {"loss"}
     assert trainer.predict(batches).shape == (50, 3)
     assert trainer.predict(data[0]).shape == (50, 3)
+
+
+@dataclasses.dataclass
+class Fields:
+    image: torch.Tensor
+    label: torch.Tensor
+
+
+class OfFields(nn.Module):
+    """Takes a batch as a whole."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = make_model()
+
+    def forward(self, batch):
+        return self.inner(batch.image)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_batches_that_are_dataclasses_weigh_what_they_hold(data, accumulate):
+    results = []
+    for is_pair in (True, False):
+        torch.manual_seed(0)
+        model = make_model() if is_pair else OfFields()
+        trainer = ol.Trainer(
+            model,
+            loss=LOSS if is_pair else lambda outputs, batch: LOSS(outputs, batch.label),
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+            accumulate=accumulate,
+            split=None if is_pair else lambda batch: (batch, batch),
+        )
+        pairs = [(x, y) for x, y in zip(*(part.split([30, 15, 5]) for part in data), strict=True)]
+        batches = pairs if is_pair else [Fields(x, y) for x, y in pairs]
+        history = trainer.fit(batches, validation=batches, epochs=2)
+        results.append((history.history, [one.tolist() for one in model.parameters()]))
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
