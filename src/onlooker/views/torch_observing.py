@@ -100,9 +100,13 @@ class Evaluating:
 
     def __enter__(self) -> None:
         self._modes = [(part, part.training) for module in self._modules for part in module.modules()]
-        for module in self._modules:
-            module.eval()
         self._had_gradients = torch.is_grad_enabled()
+        try:
+            for module in self._modules:
+                module.eval()
+        except BaseException:  # and no `__exit__` would come
+            self.__exit__()
+            raise
         torch.set_grad_enabled(self._gradients)
 
     def __exit__(self, *_: object) -> None:

@@ -200,6 +200,20 @@ def test_lazy_modules_that_get_their_buffers_within():
     assert model[1].running_mean.tolist() == [0.0, 0.0, 0.0]
 
 
+def test_a_model_that_refuses_to_be_evaluated():
+    class Refusing(nn.Linear):
+        def train(self, mode=True):
+            raise RuntimeError("no")
+
+    model = {"a": nn.Sequential(nn.Dropout(), nn.Dropout()), "b": Refusing(1, 1)}
+    model["a"][0].eval()
+    for context in (TorchView(model).observing(), TorchView(model).evaluating()):
+        with pytest.raises(RuntimeError, match="no"), context:
+            pass
+        assert [part.training for one in model.values() for part in one.modules()] == [True, False, True, True]
+        assert torch.is_grad_enabled()
+
+
 def test_a_model_on_no_memory():
     with torch.device("meta"):
         model = nn.BatchNorm1d(3)
