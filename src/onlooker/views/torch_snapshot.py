@@ -17,7 +17,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from onlooker.core.errors import AbsentError
-from onlooker.core.parts import attributes
+from onlooker.core.parts import attributes, named_parts
 
 from .torch_bindings import Bindings, write
 
@@ -150,47 +150,50 @@ class Moment:
                 _put(group, "lr", rate)
 
 
-def copy_data(data: Any, within: tuple[int, ...] = ()) -> tuple[Any, int]:
+def copy_data(data: Any, copies: dict[int, Any] | None = None) -> tuple[Any, int]:
     """Return a copy of a batch, and how many bytes its tensors and arrays take. What is no array is not copied.
 
     Args:
         data: as a loader has yielded it.
-        within: the identities of the objects that it is an attribute of.
+        copies: by the identity of the object, those that have been made: one that is there twice is copied once.
     """
+    copies = {} if copies is None else copies
     if isinstance(data, torch.Tensor):
         return data.detach().clone(), data.numel() * data.element_size()
     if isinstance(data, Mapping):
-        parts = {name: copy_data(part, within) for name, part in data.items()}
+        parts = {name: copy_data(part, copies) for name, part in data.items()}
         size_bytes = sum(size for _, size in parts.values())
-        copies = {name: part for name, (part, _) in parts.items()}
+        plain = {name: part for name, (part, _) in parts.items()}
         try:
-            return (copies if type(data) is dict else type(data)(copies)), size_bytes  # type: ignore[call-arg]
+            return (plain if type(data) is dict else type(data)(plain)), size_bytes  # type: ignore[call-arg]
         except TypeError:
-            return copies, size_bytes
+            return plain, size_bytes
     if isinstance(data, tuple | list):
-        pairs = [copy_data(part, within) for part in data]
+        pairs = [copy_data(part, copies) for part in data]
         parts_only = [part for part, _ in pairs]
         whole = type(data)(*parts_only) if hasattr(data, "_fields") else type(data)(parts_only)
         return whole, sum(size for _, size in pairs)
     if hasattr(data, "__array_interface__") and hasattr(data, "copy"):
         return data.copy(), int(getattr(data, "nbytes", 0))
-    return (data, 0) if id(data) in within else _copy_object(data, (*within, id(data)))
+    return (copies[id(data)], 0) if id(data) in copies else _copy_object(data, copies)
 
 
-def _copy_object(thing: Any, within: tuple[int, ...]) -> tuple[Any, int]:
+def _copy_object(thing: Any, copies: dict[int, Any]) -> tuple[Any, int]:
     """Return a copy of an object that holds arrays as attributes; of any other, and where it forbids that, itself."""
-    parts = {name: copy_data(part, within) for name, part in attributes(thing).items()}
-    size_bytes = sum(size for _, size in parts.values())
-    if not size_bytes or hasattr(type(thing), "__del__"):  # a copy that goes may close what is still in use
+    copies[id(thing)] = thing
+    own = attributes(thing)
+    has_arrays = bool(own) and any(hasattr(part, "dtype") for _, part in named_parts(thing))
+    if not has_arrays or hasattr(type(thing), "__del__"):  # a copy that goes may close what is still in use
         return thing, 0
     try:
-        whole = copy.copy(thing)
-        for name, (part, size) in parts.items():
-            if size:
-                object.__setattr__(whole, name, part)  # also where it is frozen
+        whole = copies[id(thing)] = copy.copy(thing)
+        parts = {name: copy_data(part, copies) for name, part in own.items()}
+        for name, (part, _) in parts.items():
+            object.__setattr__(whole, name, part)  # also where it is frozen
     except Exception:  # of whatever the object's own class does there
+        copies[id(thing)] = thing
         return thing, 0
-    return whole, size_bytes
+    return whole, sum(size for _, size in parts.values())
 
 
 def _is_waiting(module: torch.nn.Module) -> bool:
