@@ -186,6 +186,7 @@ class ModelView:
         self,
         before: Callable[[dict[str, Any], dict[str, Any]], None],
         after: Callable[[dict[str, Any]], None],
+        clipping: Callable[[dict[str, Any]], None] | None = None,
         clipped: Callable[[dict[str, Any]], None] | None = None,
     ) -> Callable[[], None] | None:
         """Have functions called around each step of an optimizer; return what undoes it.
@@ -194,10 +195,11 @@ class ModelView:
         moved between its begin and its end.
 
         Args:
-            before: gets the weights that are about to be changed and their gradients, by name. These are all there,
-                accumulated and unscaled; where they are clipped in a way that can be seen, it comes before that.
+            before: gets the weights that are about to be changed, and gradients, accumulated and unscaled, by name; all
+                but those of which `clipped` is told. Where they are there later, they come later, without weights.
             after: gets the weights that have been changed.
-            clipped: gets, right before the step, the gradients that have been clipped since `before`.
+            clipping: gets gradients that are about to be clipped, where that can be seen; None not to be told.
+            clipped: gets, right before the step, those of which `clipping` was told, as they are now: clipped.
         """
         return None
 

@@ -193,13 +193,14 @@ class TorchView(TorchReplay):
         self,
         before: Callable[[Tensors, Tensors], None],
         after: Callable[[Tensors], None],
+        clipping: Callable[[Tensors], None] | None = None,
         clipped: Callable[[Tensors], None] | None = None,
     ) -> Callable[[], None] | None:
         """Watch each optimizer for the weights that it is for; None without one. `torch_clipping` says what is seen."""
         if not self.optimizers:
             return None
         names = {id(parameter): name for name, parameter in self._parameters()}
-        return StepWatch(names, self.optimizers.values(), before, after, clipped).undo
+        return StepWatch(names, self.optimizers.values(), before, after, clipping, clipped).undo
 
     def watch_activations(self, pattern: Choice, seen: Seen, gradients: bool = True) -> Callable[[], None]:
         """Watch the modules' outputs, by hooks on modules and tensors."""

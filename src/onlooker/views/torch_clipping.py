@@ -17,7 +17,9 @@ from typing import Any
 
 import torch
 
-Listener = Callable[[list[torch.Tensor]], None]
+Listener = Callable[[list[torch.Tensor]], Callable[[], None] | None]
+"""Gets the parameters whose gradients are about to be clipped; may return what to call when they have been."""
+
 
 _PLACES = tuple(
     (module, name)
@@ -57,9 +59,12 @@ class _Wrapper:
                 parameters = listed
             _thread.is_clipping = True
             try:
-                for listener in tuple(_listeners):
-                    listener(listed)
-                return self.function(parameters, *given, **named)
+                afterwards = [listener(listed) for listener in tuple(_listeners)]
+                found = self.function(parameters, *given, **named)
+                for call in afterwards:
+                    if call is not None:
+                        call()
+                return found
             finally:
                 _thread.is_clipping = False
 
@@ -68,7 +73,7 @@ class _Wrapper:
 
 
 def listen(listener: Listener) -> Callable[[], None]:
-    """Have a function called with the parameters whose gradients are about to be clipped; return what undoes it."""
+    """Have a listener told of clippings; return what undoes it."""
     with _lock:
         if not _listeners:
             _put_wrappers()

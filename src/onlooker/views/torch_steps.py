@@ -1,14 +1,16 @@
 """Watches the steps of PyTorch's optimizers, each with the weights that it is for.
 
 Owns when a gradient is as it should be looked at: all of it there, unscaled, and not clipped yet. That is right before
-the step, or before the clipping where that is seen (`torch_clipping`), or, where `step` is given a closure, when that
-has been called for the first time.
+the step, or, where `step` is given a closure, when that has been called for the first time; or before the clipping,
+where that is seen (`torch_clipping`) and nothing has changed the gradient since: what comes in between, as another
+backward pass does, makes it another gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from weakref import ref
 
 import torch
 
@@ -23,8 +25,9 @@ class StepWatch:
     Args:
         names: the weights' names by the identity of their parameter.
         optimizers: which are watched.
-        before: gets the weights that are about to be changed, and their gradients.
-        clipped: gets those of the gradients that have been clipped since, right before the step; or None.
+        before: gets the weights that are about to be changed, and gradients; with a closure the weights come first.
+        clipping: gets gradients before they are clipped; or None.
+        clipped: gets them right before the step, where nothing else has changed them since; or None.
         after: gets the weights that were changed.
     """
 
@@ -34,12 +37,13 @@ class StepWatch:
         optimizers: Iterable[torch.optim.Optimizer],
         before: Callable[[Tensors, Tensors], None],
         after: Callable[[Tensors], None],
+        clipping: Callable[[Tensors], None] | None,
         clipped: Callable[[Tensors], None] | None,
     ) -> None:
         self._names = names
-        self._before, self._after, self._clipped = before, after, clipped
-        self._seen: set[int] = set()  # parameters whose gradients were told of before they were clipped
-        self._undo: list[Callable[[], None]] = [listen(self._is_clipping)]
+        self._before, self._after, self._clipping, self._clipped = before, after, clipping, clipped
+        self._told: dict[int, tuple[Any, int]] = {}  # of clipped ones: gradient and version
+        self._undo: list[Callable[[], None]] = [] if clipping is None else [listen(self._is_clipping)]
         for optimizer in optimizers:
             optimizer = _innermost(optimizer)
             self._undo.append(optimizer.register_step_pre_hook(self._is_stepping).remove)
@@ -50,17 +54,34 @@ class StepWatch:
         while self._undo:
             self._undo.pop()()
 
-    def _is_clipping(self, parameters: list[torch.Tensor]) -> None:
-        ours = [one for one in parameters if id(one) in self._names and id(one) not in self._seen]
-        if ours:
-            self._seen.update(map(id, ours))
-            self._before(*self._named(ours, None))
+    def _is_clipping(self, parameters: list[torch.Tensor]) -> Callable[[], None]:
+        ours = [one for one in parameters if id(one) in self._names and one.grad is not None]
+        if self._clipping is not None and (new := [one for one in ours if not self._is_told(one)]):
+            self._clipping(self._gradients(new))
+
+        def are_clipped() -> None:
+            for one in ours:
+                if one.grad is not None:
+                    self._told[id(one)] = ref(one.grad), one.grad._version
+
+        return are_clipped
+
+    def _is_told(self, parameter: torch.Tensor) -> bool:
+        """Say whether a gradient was told of before it was clipped, and has not been changed since."""
+        told, version = self._told.get(id(parameter), (None, 0))
+        gradient = parameter.grad
+        return told is not None and gradient is not None and told() is gradient and gradient._version == version
 
     def _is_stepping(self, optimizer: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if torch.compiler.is_compiling():  # of the step that is compiled nothing may be left to be looked at
+            return None
+        own = self._of(optimizer)
+        weights = {self._names[id(one)]: one.detach() for one in own}
         closure = named.get("closure", given[1] if len(given) > 1 else None)
         if not callable(closure):
-            self._tell(optimizer)
+            self._tell(optimizer, own, weights)
             return None
+        self._before(weights, {})
         has_told = False
 
         def watched() -> Any:
@@ -68,35 +89,38 @@ class StepWatch:
             loss = closure()
             if not has_told:  # those that come later are for weights that have moved already
                 has_told = True
-                self._tell(optimizer)
+                self._tell(optimizer, own, {})
             return loss
 
         if "closure" in named:
             return given, {**named, "closure": watched}
         return (given[0], watched, *given[2:]), named
 
-    def _tell(self, optimizer: Any) -> None:
-        own = self._of(optimizer)
-        if new := [one for one in own if id(one) not in self._seen]:
-            self._before(*self._named(new, getattr(optimizer, "grad_scale", None)))
-        if self._clipped is not None and (seen := [one for one in own if id(one) in self._seen]):
-            self._clipped(self._named(seen, None)[1])
+    def _tell(self, optimizer: Any, own: list[torch.Tensor], weights: Tensors) -> None:
+        new = [one for one in own if not self._is_told(one)]
+        gradients = self._gradients(new, getattr(optimizer, "grad_scale", None))
+        if weights or gradients:
+            self._before(weights, gradients)
+        if self._clipped is not None and (clipped := self._gradients([one for one in own if self._is_told(one)])):
+            self._clipped(clipped)
 
     def _has_stepped(self, optimizer: Any, *_: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         own = self._of(optimizer)
-        self._seen.difference_update(map(id, own))
+        for one in own:
+            self._told.pop(id(one), None)
         self._after({self._names[id(one)]: one.detach() for one in own})
 
     def _of(self, optimizer: Any) -> list[torch.Tensor]:
         return [one for group in optimizer.param_groups for one in group["params"] if id(one) in self._names]
 
-    def _named(self, parameters: list[torch.Tensor], scale: Any) -> tuple[Tensors, Tensors]:
-        """Return weights and gradients by name; a scale that a fused optimizer takes away itself is taken away."""
-        weights = {self._names[id(one)]: one.detach() for one in parameters}
+    def _gradients(self, parameters: list[torch.Tensor], scale: Any = None) -> Tensors:
+        """Return gradients by name; a scale that a fused optimizer takes away itself is taken away."""
         gradients = {self._names[id(one)]: one.grad.detach() for one in parameters if one.grad is not None}
         if scale is not None:
             gradients = {name: gradient / scale for name, gradient in gradients.items()}
-        return weights, gradients
+        return gradients
 
 
 def _innermost(optimizer: Any) -> Any:

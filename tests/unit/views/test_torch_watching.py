@@ -38,6 +38,7 @@ def test_before_and_after_of_each_optimizer():
     undo = TorchView(models, optimizers).watch_steps(
         lambda weights, gradients: told.append(("before", sorted(weights), sorted(gradients))),
         lambda weights: told.append(("after", sorted(weights))),
+        lambda gradients: told.append(("clipping", sorted(gradients))),
         lambda gradients: told.append(("clipped", sorted(gradients))),
     )
 
@@ -58,8 +59,8 @@ def test_before_and_after_of_each_optimizer():
     told.clear()
     step(clip=True)
     assert told[:4] == [
-        ("before", ["a.weight"], ["a.weight"]),
-        ("before", ["a.bias"], ["a.bias"]),
+        ("clipping", ["a.weight"]),
+        ("before", ["a.bias", "a.weight"], ["a.bias"]),
         ("clipped", ["a.weight"]),
         ("after", ["a.bias", "a.weight"]),
     ]

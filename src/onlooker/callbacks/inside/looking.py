@@ -88,9 +88,11 @@ class Looking:
         self._kept: dict[str, Any] = {}
         self._warned: set[str] = set()
         self._look: Look | None = None
-        self._sees_steps = self._has_stepped = False
+        self._sees_steps = self._has_stepped = self._are_steps_hidden = False
         self._error: Exception | None = None
         self._calls = self._batches_in_vain = 0
+        self._unclipped: dict[str, tuple[Any, ...]] = {}  # by name the key of the last gradient before it was clipped
+        self._clipped_keys: dict[str, tuple[Any, ...]] = {}  # the same, of those with which an optimizer has stepped
 
     @property
     def is_watching(self) -> bool:
@@ -102,8 +104,10 @@ class Looking:
         self.leave()
         view, what = run.view, self.what
         self._look, self._error, self._has_stepped, self._calls = run.look(), None, False, 0
+        self._unclipped, self._clipped_keys = {}, {}
         try:
-            undo = view.watch_steps(self._before, self._after, self._clipped if "gradients" in what else None)
+            told = (self._clipping, self._clipped) if "gradients" in what else (None, None)
+            undo = None if self._are_steps_hidden else view.watch_steps(self._before, self._after, *told)
             self._sees_steps = undo is not None
             if undo is not None:
                 self._undo.append(undo)
@@ -126,6 +130,13 @@ class Looking:
         if error is not None:
             raise error
         has_stepped = self._has_stepped if self._sees_steps else run.step > run.step_at_batch_begin
+        if not has_stepped and run.step > run.step_at_batch_begin:
+            self._are_steps_hidden = True
+            self._warn(
+                "",
+                "the optimizer's step is compiled, so nothing can be looked at around it: from the next look on, "
+                "gradients are those that are there when the batch ends, and updates all that a batch changes",
+            )
         if look is None or not has_stepped:
             self._batches_in_vain += 1
             if self._batches_in_vain == PATIENCE:
@@ -139,7 +150,8 @@ class Looking:
         self._add_rest(look, run)
         seen = Seen()
         for key, summary in look.fetch().items():
-            seen.take(key, summary)
+            if self._counts(key):
+                seen.take(key, summary)
         seen.sort()
         return seen
 
@@ -158,13 +170,29 @@ class Looking:
 
     def _before(self, weights: dict[str, Any], gradients: dict[str, Any]) -> None:
         looked_at = self._chosen("gradients", gradients) if "gradients" in self.what else {}
-        if "updates" in self.what:
+        for _, name in looked_at:
+            self._clipped_keys.pop(name, None)
+        if "updates" in self.what and weights:
             self._keep(weights, looked_at)
         elif looked_at:
             self._try(lambda look: look.add_all(looked_at), looked_at)
 
+    def _clipping(self, gradients: dict[str, Any]) -> None:
+        self._calls += 1  # whether an optimizer will step with them is not known yet
+        chosen = {(*key, self._calls): tensor for key, tensor in self._chosen("gradients", gradients).items()}
+        self._try(lambda look: look.add_all(chosen), chosen)
+        self._unclipped.update({key[1]: key for key in chosen})
+
     def _clipped(self, gradients: dict[str, Any]) -> None:
         self._add_all("clipped", gradients)
+        self._clipped_keys.update({name: self._unclipped[name] for name in gradients if name in self._unclipped})
+
+    def _counts(self, key: tuple[Any, ...]) -> bool:
+        """Say whether what was looked at belongs to the last step: gradients are also looked at before."""
+        what, name = key[0], key[1]
+        if what == "clipped":
+            return name in self._clipped_keys
+        return what != "gradients" or key == self._clipped_keys.get(name, (what, name))
 
     def _after(self, weights: dict[str, Any]) -> None:
         self._has_stepped = True

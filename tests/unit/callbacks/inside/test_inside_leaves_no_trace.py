@@ -226,3 +226,31 @@ def test_models_are_let_go():
     del model
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.parametrize("watch", [lambda: ol.callbacks.Inside(WHAT), ol.callbacks.Doctor], ids=["inside", "doctor"])
+def test_a_compiled_step_ends_the_same_and_is_compiled_once_more_at_most(watch):
+    def run(*callbacks):
+        torch._dynamo.reset()
+        torch._dynamo.utils.counters.clear()
+        torch.manual_seed(0)
+        model = mlp()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        step = torch.compile(lambda: optimizer.step(), backend="aot_eager")
+        with ol.Loop(model, optimizer, callbacks=callbacks) as loop:
+            for _ in loop.epochs(2):
+                for x in loop.train(inputs("mlp")):
+                    optimizer.zero_grad()
+                    loss_of("mlp", model, x).backward()
+                    step()
+        return [*model.state_dict().values(), torch.rand(2)], torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+    bare, graphs = run()
+    watching = watch()
+    with pytest.warns(ol.OnlookerWarning, match="step is compiled"):
+        found, more = run(watching)
+    assert same(found, bare)
+    assert more <= graphs + 1
+    if isinstance(watching, ol.callbacks.Inside):
+        assert set(watching.latest) == set(WHAT)
+        assert watching.latest_step == 12

@@ -79,6 +79,97 @@ def test_clipped_twice_a_batch():
     assert sink.scalars("clipped_gradient_norm") == pytest.approx([min(0.1, one) for _, one in expected], rel=1e-3)
 
 
+def looked_at(body, make=torch.optim.SGD, lr=0.01):
+    """Run a batch's body, and return what was seen of the weight's gradient and update."""
+    model = torch.nn.Linear(4, 1)
+    optimizer, inside = make(model.parameters(), lr=lr), ol.callbacks.Inside(("gradients", "updates"))
+    with ol.Loop(model, optimizer, callbacks=[inside]) as loop:
+        for x in loop.train(inputs("mlp")[:1]):
+            body(model, optimizer, x)
+    return inside.latest["gradients"]["weight"].norm, inside.latest["updates"]["weight"].norm
+
+
+INFINITY = float("inf")
+
+
+def test_clipped_after_each_of_several_backward_passes():
+    """As those do who clip to nothing, to have the norm for their logs."""
+    expected = []
+
+    def body(model, optimizer, x):
+        for part in x.split(2):
+            loss_of("mlp", model, part).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), INFINITY)
+        expected.append(norm([model.weight.grad]))
+        optimizer.step()
+
+    assert looked_at(body)[0] == pytest.approx(expected[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+@pytest.mark.parametrize("is_clipped_again", [True, False])
+def test_two_optimizers_of_one_model_that_is_clipped_as_a_whole(set_to_none, is_clipped_again):
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 1))
+    optimizers = [torch.optim.SGD(part.parameters(), lr=0.01) for part in model]
+    inside, expected = ol.callbacks.Inside(("gradients",)), []
+    with ol.Loop(model, {"first": optimizers[0], "second": optimizers[1]}, callbacks=[inside]) as loop:
+        for x in loop.train(inputs("mlp")):
+            for number, optimizer in enumerate(optimizers):
+                model.zero_grad(set_to_none=set_to_none)
+                (loss_of("mlp", model, x) * (number + 1)).backward()
+                expected.append(norm([model[number].weight.grad]))
+                if number == 0 or is_clipped_again:
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 0.01)
+                optimizer.step()
+    for number in range(2):
+        found = inside.history(f"{number}.weight", "gradients").norm
+        assert found == pytest.approx(expected[number::2], rel=1e-6)
+
+
+def test_updates_begin_at_the_step_and_not_at_the_clipping():
+    def body(model, optimizer, x):
+        loss_of("mlp", model, x).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+        with torch.no_grad():
+            model.weight.mul_(0.5)
+        before = model.weight.detach().clone()
+        optimizer.step()
+        expected.append(norm([model.weight.detach() - before]))
+
+    expected = []
+    assert looked_at(body)[1] == pytest.approx(expected[0], rel=1e-6)
+
+
+class Perturbing(torch.optim.SGD):
+    """Moves the weights away, asks for the gradient there, and moves them back, as sharpness-aware ones do."""
+
+    def step(self, closure):
+        with torch.no_grad():
+            for one in self.param_groups[0]["params"]:
+                one.add_(1.0)
+            with torch.enable_grad():
+                closure()
+            for one in self.param_groups[0]["params"]:
+                one.sub_(1.0).sub_(one.grad, alpha=0.01)
+
+
+def test_updates_of_an_optimizer_that_moves_before_it_calls_its_closure():
+    def body(model, optimizer, x):
+        def closure():
+            optimizer.zero_grad()
+            loss = loss_of("mlp", model, x)
+            loss.backward()
+            expected.append(norm([model.weight.grad]))
+            return loss
+
+        optimizer.step(closure)
+
+    expected = []
+    gradient, update = looked_at(body, make=Perturbing)
+    assert gradient == pytest.approx(expected[0], rel=1e-6)
+    assert update == pytest.approx(0.01 * expected[0], rel=1e-3)
+
+
 def test_not_clipped():
     sink = Sink()
     train("mlp", [ol.callbacks.Inside(), sink])
