@@ -55,6 +55,32 @@ def _weights(host, tmp_path):
     for trained in host.trained_of(subject):
         assert any(np.array_equal(trained, array) for array in arrays)
     assert not same(host.trained_of(subject), before)
+    _check_numpy_and_copies(host, "weights")
+
+
+def _check_numpy_and_copies(host, asked):
+    """Ask for weights or gradients in all ways, and see afterwards what has stayed as it was."""
+    kept = []
+
+    def take(callback, *given):
+        ask = getattr(callback.run, asked)
+        own = {name: np.array(host.as_array(one)) for name, one in ask().items()}
+        arrays, copies = ask(numpy=True), ask(copy=True)
+        assert list(arrays) == list(copies) == list(own)
+        assert all(type(one) is np.ndarray for one in arrays.values())
+        assert same(list(arrays.values()), list(own.values()))
+        assert {type(one) for one in copies.values()} == {type(one) for one in ask().values()}
+        some = next(iter(own))
+        assert list(ask(some, numpy=True)) == list(ask(some, copy=True)) == [some]
+        assert ask("no such weight", numpy=True, copy=True) == {}
+        kept.append((own, copies, ask(numpy=True, copy=True)))
+
+    host.fit(host.make(), [on(host, **{some_hook(host): take})], epochs=2)
+    for own, copies, arrays in kept:
+        assert same(list(own.values()), [host.as_array(one) for one in copies.values()])
+        assert same(list(own.values()), list(arrays.values()))
+    firsts, lasts = (list(own.values()) for own, _, _ in (kept[0], kept[-1]))
+    assert not same(firsts, lasts), "they have moved meanwhile"
 
 
 @checks("gradients")
@@ -66,6 +92,7 @@ def _gradients(host, tmp_path):
     found = look(host, some_hook(host), take)
     trained = len(host.trained_of(host.make()))
     assert all(len(one) == trained and all(one.values()) for one in found)
+    _check_numpy_and_copies(host, "gradients")
 
 
 @checks("activations")

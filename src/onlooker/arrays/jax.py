@@ -13,6 +13,8 @@ import jax
 import jax.numpy
 import numpy
 
+from .numpy import as_numpy as as_known
+
 _WIDE = (numpy.dtype("float32"), numpy.dtype("float64"))
 _FEW, _MANY = 4, 32
 """Up to so many arrays are added one by one; more are added so many at a time, by one call."""
@@ -95,3 +97,25 @@ def fetch(arrays: list[Any]) -> list[float]:
     if len(arrays) == 1:
         return [float(arrays[0])]
     return [float(number) for number in jax.device_get(jax.numpy.stack(arrays))]
+
+
+def copied(array: Any) -> Any:
+    """Return a copy, in the same place: a step to which the array is donated leaves it."""
+    return jax.numpy.copy(array)
+
+
+def as_numpy(array: Any, copy: bool) -> Any:
+    """Return an array as NumPy's: on the CPU its own memory, read-only; from a device it is fetched.
+
+    Args:
+        array: anywhere. A step to which it is donated makes its own memory, as long as somebody has a view of this one.
+        copy: whether a copy, which may be written to.
+
+    Raises:
+        TypeError: it was donated, or other processes have parts of it.
+    """
+    if is_gone(array):
+        raise TypeError("it was donated to a compiled function, and its memory is gone")
+    if not (array.is_fully_addressable or array.is_fully_replicated):
+        raise TypeError("other processes have parts of it")
+    return as_known(numpy.asarray(array), copy)

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy
 
+_ADDED = 2
+"""What `isbuiltin` is of types that others have added to NumPy. Float32 holds all numbers of those that there are."""
+
 
 def has_type(kind: type) -> bool:
     """Say whether a type is one of arrays, or of NumPy's scalars."""
@@ -57,3 +60,20 @@ def device(array: Any) -> object:
 def fetch(arrays: list[Any]) -> list[float]:
     """Return the numbers of arrays of shape ()."""
     return [float(array) for array in arrays]
+
+
+def copied(array: Any) -> Any:
+    """Return a copy."""
+    return numpy.array(array, subok=True)
+
+
+def as_numpy(array: Any, copy: bool) -> Any:
+    """Return an array itself, or a copy of it; in float32 where its type is not NumPy's own, as bfloat16.
+
+    Args:
+        array: also a scalar, which becomes an array of shape ().
+        copy: whether a copy.
+    """
+    if array.dtype.isbuiltin == _ADDED:
+        return array.astype(numpy.float32)
+    return copied(array) if copy else numpy.asanyarray(array)

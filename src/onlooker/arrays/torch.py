@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+
+_FLOAT32_BYTES = 4
 
 
 def has_type(kind: type) -> bool:
@@ -63,3 +67,43 @@ def fetch(arrays: list[torch.Tensor]) -> list[float]:
         return [float(arrays[0].item())]
     numbers: list[float] = torch.stack(arrays).tolist()
     return numbers
+
+
+def copied(array: torch.Tensor) -> torch.Tensor:
+    """Return a detached copy, on the same device."""
+    return array.detach().clone()
+
+
+def as_numpy(array: torch.Tensor, copy: bool) -> Any:
+    """Return a tensor as NumPy's array: its own memory, where it is on the CPU and NumPy knows its kind.
+
+    Args:
+        array: on any device. Sparse and quantised ones become dense; of a distributed one it is this process's part.
+        copy: whether a copy, in any case.
+
+    Raises:
+        TypeError: it has no memory, or is of a kind that is no array.
+    """
+    if array.is_nested:
+        raise TypeError("it is a nested tensor, whose rows differ in length")
+    if array.is_meta:
+        raise TypeError("it has no memory (device 'meta')")
+    here = (array.to_local() if hasattr(array, "to_local") else array).detach().cpu()
+    try:
+        values = _dense(here).numpy()
+    except RuntimeError as error:  # of subclasses that hold their numbers elsewhere, and of types without numbers
+        raise TypeError(f"it is a {type(array).__qualname__}: {error}") from error
+    return values.copy("K") if copy and array.is_cpu else values
+
+
+def _dense(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor as one whose type and layout NumPy knows; itself where that is so."""
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.dtype is torch.complex32:
+        tensor = tensor.to(torch.complex64)
+    elif tensor.dtype is not torch.float16 and tensor.is_floating_point() and tensor.element_size() < _FLOAT32_BYTES:
+        tensor = tensor.to(torch.float32)
+    return tensor.resolve_conj().resolve_neg()

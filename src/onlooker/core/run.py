@@ -171,28 +171,39 @@ class Run:
         check_factor(factor)
         self.view.scale_learning_rate(factor)
 
-    def weights(self, pattern: str | None = None) -> dict[str, Any]:
+    def weights(self, pattern: str | None = None, *, numpy: bool = False, copy: bool = False) -> dict[str, Any]:
         """Return the weights by name, as they are on their device: to keep one, copy it.
 
         Args:
             pattern: a shell pattern on names, for example `"encoder.*"`; None for all.
+            numpy: whether to return NumPy arrays. Of what lies in the CPU's memory they share it, where NumPy knows the
+                type; bfloat16 and float8 become float32. What is on a device is fetched. Those of JAX are read-only;
+                sparse and quantised weights become dense; of PyTorch's sharded ones it is the part in this process.
+            copy: whether to return copies, which stay as they are when the training goes on. NumPy's may be written to.
 
         Raises:
             AbsentError: the host cannot give them.
+            LookError: NumPy cannot have one, such as a weight without memory (device `meta`); the message names it.
             TypeError: the pattern is none.
+
+        Example:
+            >>> import onlooker as ol, torch
+            >>> run = ol.Loop(torch.nn.Linear(3, 2)).run
+            >>> {name: one.shape for name, one in run.weights("b*", numpy=True, copy=True).items()}
+            {'bias': (2,)}
         """
         check_pattern("weights", pattern)
-        return self.view.weights(pattern)
+        found = self.view.weights(pattern)
+        return self.view.handed_out(found, numpy, copy) if numpy or copy else found
 
-    def gradients(self, pattern: str | None = None) -> dict[str, Any]:
+    def gradients(self, pattern: str | None = None, *, numpy: bool = False, copy: bool = False) -> dict[str, Any]:
         """Return the gradients by the name of their weight, as they stand; weights without one are left out.
 
-        Raises:
-            AbsentError: the host cannot give them.
-            TypeError: the pattern is none.
+        The arguments, and what is raised, are those of `weights`.
         """
         check_pattern("gradients", pattern)
-        return self.view.gradients(pattern)
+        found = self.view.gradients(pattern)
+        return self.view.handed_out(found, numpy, copy) if numpy or copy else found
 
     def look(self) -> Look:
         """Return what tensors of this run's kind are given to, to be told together what they look like.

@@ -105,6 +105,10 @@ class ModelView:
         """Return the gradients by the name of their weight; weights without one are left out."""
         raise self._absent("gradients")
 
+    def handed_out(self, arrays: dict[str, Any], numpy: bool, copy: bool) -> dict[str, Any]:
+        """Return arrays by name, as NumPy's or as they are, and as copies or not: `Run.weights` says more."""
+        raise self._absent("copies and arrays of NumPy")
+
     def get_learning_rate(self) -> float | dict[str, float]:
         """Return the learning rate; where several differ, all of them by name."""
         raise self._absent("the learning rate")

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 
+from onlooker.arrays.handed_out import handed_out
 from onlooker.core.errors import AbsentError, LoopError
 from onlooker.core.view import ModelView
 from onlooker.inside import Look
@@ -171,6 +172,10 @@ class JaxView(ModelView):
         if any(map(is_deleted, found.values())):
             raise LoopError("the gradients were donated to a step, and are deleted; do not donate what callbacks read")
         return {name: array for name, array in found.items() if pattern is None or fnmatchcase(name, pattern)}
+
+    def handed_out(self, arrays: dict[str, Any], numpy: bool, copy: bool) -> dict[str, Any]:
+        """Return arrays by name, as NumPy's where asked for, and as copies where asked for."""
+        return handed_out(arrays, numpy, copy)
 
     def lacks(self, ability: str) -> str | None:
         """Return why an ability is missing: a learning rate has to be in the state."""

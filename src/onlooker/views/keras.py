@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from onlooker.arrays.handed_out import handed_out
 from onlooker.core.errors import AbsentError, DataError
 from onlooker.core.view import ModelView
 from onlooker.inside import Look
@@ -72,6 +73,10 @@ class KerasView(ModelView):
             for name, variable in named(self.model.trainable_weights)
             if variable.value.grad is not None and (pattern is None or fnmatchcase(name, pattern))
         }
+
+    def handed_out(self, arrays: dict[str, Any], numpy: bool, copy: bool) -> dict[str, Any]:
+        """Return arrays by name, as NumPy's where asked for, and as copies where asked for."""
+        return handed_out(arrays, numpy, copy)
 
     def get_learning_rate(self) -> float | dict[str, float]:
         """Return the one rate, a schedule's current one too; where several optimizers differ, all by attribute name."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from onlooker.arrays.handed_out import handed_out
 from onlooker.core.atomic_file import AtomicFile
 from onlooker.core.errors import DataError
 from onlooker.core.view import ModelView
@@ -85,6 +86,10 @@ class SklearnView(ModelView):
             raise self._absent_because("weights")
         found = dict(_arrays(self.model))
         return {name: array for name, array in found.items() if pattern is None or fnmatchcase(name, pattern)}
+
+    def handed_out(self, arrays: dict[str, Any], numpy: bool, copy: bool) -> dict[str, Any]:
+        """Return arrays by name, as NumPy's where asked for, and as copies where asked for."""
+        return handed_out(arrays, numpy, copy)
 
     def get_learning_rate(self) -> float | dict[str, float]:
         """Return the rate of the optimizer at hand, or, before there is one, the estimator's parameter."""

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import is_lazy
 
+from onlooker.arrays.handed_out import handed_out
 from onlooker.core.atomic_file import AtomicFile
 from onlooker.inside import Look
 
@@ -73,6 +74,10 @@ class TorchView(TorchReplay):
             for name, p in self._parameters()
             if p.grad is not None and (pattern is None or fnmatchcase(name, pattern))
         }
+
+    def handed_out(self, arrays: dict[str, Any], numpy: bool, copy: bool) -> dict[str, Any]:
+        """Return arrays by name, as NumPy's where asked for, and as copies where asked for."""
+        return handed_out(arrays, numpy, copy)
 
     def get_learning_rate(self) -> float | dict[str, float]:
         """Return the one rate, or all of them by the optimizer's name and the number of the parameter group."""

@@ -4,6 +4,7 @@ import numpy
 import pytest
 
 import onlooker as ol
+from onlooker.core.errors import AbsentError
 from onlooker.core.run import Run
 from onlooker.core.view import ModelView
 
@@ -55,6 +56,21 @@ def test_patterns(run):
         run.weights(pattern)
         run.gradients(pattern)
     assert run.view.got == [None, None, "a", "a", "*", "*"]
+
+
+@pytest.mark.parametrize("asked", ["weights", "gradients"])
+def test_how_they_are_handed_out_is_said_by_name_only(run, asked):
+    with pytest.raises(TypeError, match="positional"):
+        getattr(run, asked)("*", True)
+    assert run.view.got == []
+
+
+@pytest.mark.parametrize("asked", ["weights", "gradients"])
+def test_a_view_that_hands_out_no_copies_says_so(run, asked):
+    assert getattr(run, asked)("*", numpy=False, copy=False) is None
+    for how in ({"numpy": True}, {"copy": True}, {"numpy": True, "copy": True}):
+        with pytest.raises(AbsentError, match=r"copies and arrays of NumPy cannot be had from a NoneType"):
+            getattr(run, asked)("*", **how)
 
 
 BAD = [

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from onlooker.core.errors import AbsentError
+from onlooker.core.errors import AbsentError, LookError
+from onlooker.core.run import Run
 from onlooker.views import find_view
 from onlooker.views.torch import TorchView
 
@@ -111,6 +112,28 @@ def test_gradients_are_those_that_there_are():
     model[0].weight.sum().backward()
     assert list(view.gradients()) == ["0.weight"]
     assert view.gradients()["0.weight"].data_ptr() == model[0].weight.grad.data_ptr()
+
+
+def test_gradients_as_arrays_leave_out_those_that_are_not_there():
+    model, optimizer = build()
+    run = Run(model, view=TorchView(model, optimizer))
+    assert run.gradients(numpy=True) == run.gradients(copy=True) == {}
+    model[0].weight.sum().backward()
+    assert list(run.gradients(numpy=True)) == list(run.gradients(copy=True)) == ["0.weight"]
+    gradient, copy = run.gradients(numpy=True)["0.weight"], run.gradients(numpy=True, copy=True)["0.weight"]
+    model[0].weight.grad += 1
+    assert (gradient == 2).all()
+    assert (copy == 1).all()
+    assert run.gradients("*.bias", numpy=True) == {}
+
+
+def test_a_weight_without_memory_is_refused_by_name_unless_it_is_left_out():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, device="meta"))
+    run = Run(model, view=TorchView(model))
+    with pytest.raises(LookError, match=r"^'1.weight' cannot be had as an array of NumPy: it has no memory"):
+        run.weights(numpy=True)
+    assert list(run.weights("0.*", numpy=True)) == ["0.weight", "0.bias"]
+    assert list(run.weights(copy=True)) == ["0.weight", "0.bias", "1.weight", "1.bias"]
 
 
 def test_wrappers_add_nothing_to_names():
