@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.nn.parameter import is_lazy
 
 from onlooker.core.errors import LookError
 from onlooker.core.summary import Summary
@@ -18,7 +17,7 @@ from . import tried
 from .numpy import get_pass, summarise_array, summary_of
 from .torch_copies import Copy, Kept, copy_all, find_rooms, fits, share_out
 from .torch_device import Row, look_at, look_at_differences
-from .torch_kinds import as_dense, dtype_name, is_one_piece, is_plain, lies_on_a_device
+from .torch_kinds import as_dense, dtype_name, is_in_transform, is_one_piece, is_plain, lies_on_a_device, refuse
 
 _memory: Any = None
 
@@ -81,7 +80,9 @@ def begin_difference(key: Any, tensor: torch.Tensor, kept: Any) -> Summary | Row
     if isinstance(kept, Kept):
         tensor = tensor.detach()
         if not kept.is_like(tensor):
-            raise LookError(f"{key!r} is no longer the tensor that was kept: its shape or its type has changed")
+            refuse(key, tensor)
+            changed = "its shape, type or order in memory has changed"
+            raise LookError(f"{key!r} is no longer the tensor that was kept: {changed}")
         found = get_pass()(_in_a_row(tensor), _in_a_row(kept.copy))
         return summary_of(found, tuple(tensor.shape), "float32", tensor.numel())
     return _begin_dense(_difference(key, tensor, kept), dtype_name(tensor))
@@ -127,7 +128,8 @@ def _begin_all(tensors: Mapping[Any, torch.Tensor], waiting: list[Copy]) -> tupl
     Returns:
         What `begin_all` returns, and the copies that could not be made meanwhile.
     """
-    together = {key: one for key, one in tensors.items() if _get_memory() and is_plain(one) and is_one_piece(one)}
+    is_possible = _get_memory() and not is_in_transform()
+    together = {key: one for key, one in tensors.items() if is_possible and is_plain(one) and is_one_piece(one)}
     found = _begun({key: tried(_to_look_at, key, one) for key, one in tensors.items() if key not in together}, tensors)
     sources, targets, left = share_out(waiting, [one.numel() for one in together.values()])
     return {**found, **_gone_over(together, sources, targets)}, left
@@ -139,9 +141,7 @@ def _to_look_at(key: Any, tensor: torch.Tensor) -> torch.Tensor:
     Raises:
         LookError: it is of a kind that cannot be looked at.
     """
-    if is_lazy(tensor) or tensor.is_nested:
-        kind = "has no values yet: it belongs to a lazy module" if is_lazy(tensor) else "is a nested tensor"
-        raise LookError(f"{key!r} {kind}, so there is nothing to look at")
+    refuse(key, tensor)
     dense = tensor.detach()
     if not (is_plain(dense) or lies_on_a_device(dense)):
         dense = as_dense(dense)
@@ -156,6 +156,7 @@ def _difference(key: Any, tensor: torch.Tensor, kept: torch.Tensor) -> torch.Ten
     Raises:
         LookError: it is of a kind that cannot be looked at, or no longer what was kept of it.
     """
+    refuse(key, tensor)
     tensor = tensor.detach()
     if tensor.shape != kept.shape or tensor.dtype == torch.bool:
         raise LookError(f"{key!r} has no difference to what was kept of it")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from . import tried
-from .torch_kinds import is_one_piece, is_plain, lies_on_a_device
+from .torch_kinds import is_one_piece, is_plain, lies_on_a_device, refuse
 
 Copy = tuple[torch.Tensor, torch.Tensor]
 """Memory in which a copy is to be made, and the tensor that is to be copied."""
@@ -59,7 +59,7 @@ def find_rooms(tensors: Mapping[Any, torch.Tensor], kept: Mapping[Any, Any]) -> 
         elif lies_on_a_device(tensor):
             found[key] = tried(_room, tensor, old)
         else:
-            found[key] = tried(_copied, tensor, old)
+            found[key] = tried(_copied, key, tensor, old)
             continue
         room = found[key]
         if not isinstance(room, Exception):
@@ -103,7 +103,13 @@ def _room(tensor: torch.Tensor, old: Any) -> torch.Tensor:
     return torch.empty_like(tensor)
 
 
-def _copied(tensor: torch.Tensor, old: Any) -> torch.Tensor:
+def _copied(key: Any, tensor: torch.Tensor, old: Any) -> torch.Tensor:
+    """Return a copy of an unusual tensor.
+
+    Raises:
+        LookError: it has no numbers.
+    """
+    refuse(key, tensor)
     if isinstance(old, torch.Tensor) and fits(old, tensor):
         old.copy_(tensor)
         return old

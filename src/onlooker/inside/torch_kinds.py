@@ -1,4 +1,4 @@
-"""Kinds of PyTorch's tensors: what can be gone over as it is, and how the others are made so.
+"""Kinds of PyTorch's tensors: what can be gone over as it is, how the others are made so, and what has no numbers.
 
 Owns the way from any kind of tensor to a plain one of floats or integers.
 """
@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
+
+from onlooker.core.errors import LookError
 
 _SMALL = tuple(
     getattr(torch, name)
@@ -23,6 +25,56 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)
 TOGETHER = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 """Those that are laid side by side on a device."""
 
+_LOWEST = 1 << 40
+"""Below that an address may be no more than a place within memory that was freed. Addresses are rarely that low."""
+
+_of_transforms: Any = getattr(torch._C, "_functorch", None)
+_get_level: Any = getattr(_of_transforms, "maybe_current_level", lambda: None)
+_is_wrapped: Any = getattr(_of_transforms, "is_functorch_wrapped_tensor", lambda tensor: False)
+_is_batched: Any = getattr(_of_transforms, "is_legacy_batchedtensor", lambda tensor: False)
+
+
+def is_in_transform() -> bool:
+    """Say whether this is within a transform of `torch.func`, where a tensor stands for others."""
+    return _get_level() is not None
+
+
+def is_of_transform(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor is one of a transform, or one of many gradients that autograd computes at once."""
+    return _get_level() is not None or _is_wrapped(tensor) or _is_batched(tensor)
+
+
+def is_freed(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor's memory was given back, as offloading does: whoever reads it ends the process."""
+    is_known = tensor.is_cpu or tensor.is_cuda or tensor.is_xpu
+    if not is_known or type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+        return False
+    try:
+        address = tensor.data_ptr()
+    except RuntimeError:  # it has no memory of its own, as one that is sparse
+        return False
+    return address < _LOWEST and tensor.numel() > 0 and address == tensor.storage_offset() * tensor.element_size()
+
+
+def refuse(key: Any, tensor: torch.Tensor) -> None:
+    """Refuse a tensor that has no numbers to look at.
+
+    Raises:
+        LookError: it has none; the message says why.
+    """
+    here = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    if is_lazy(tensor):
+        reason = "has no values yet: it belongs to a lazy module"
+    elif tensor.is_nested:
+        reason = "is a nested tensor"
+    elif is_of_transform(tensor):
+        reason = "is within a transform of torch.func, such as vmap or grad, as is all that is called there"
+    elif is_freed(here):
+        reason = "has no memory: its storage was freed"
+    else:
+        return
+    raise LookError(f"{key!r} {reason}, so there is nothing to look at")
+
 
 def dtype_name(tensor: torch.Tensor) -> str:
     """Return the name of a tensor's type, for example `"float32"`."""
@@ -32,14 +84,20 @@ def dtype_name(tensor: torch.Tensor) -> str:
 def is_plain(tensor: torch.Tensor) -> bool:
     """Say whether a tensor is nothing but float32 in memory, as nearly all are."""
     is_usual = tensor.dtype is torch.float32 and type(tensor) in _PLAIN and tensor.layout is torch.strided
-    return is_usual and tensor.is_cpu and not tensor.is_neg()
+    if not (is_usual and tensor.is_cpu) or tensor.is_neg():
+        return False
+    try:
+        return tensor.data_ptr() >= _LOWEST or not is_freed(tensor)
+    except RuntimeError:  # it is one of a transform of `torch.func`
+        return False
 
 
 def lies_on_a_device(tensor: torch.Tensor) -> bool:
     """Say whether a tensor lies on a device as it is to be gone over there, as nearly all do that are on one."""
     if tensor.is_cpu or tensor.is_meta or tensor.dtype not in TOGETHER or tensor.layout is not torch.strided:
         return False
-    return not (tensor.is_nested or tensor.is_neg() or hasattr(tensor, "to_local") or is_lazy(tensor))
+    is_unusual = tensor.is_nested or tensor.is_neg() or hasattr(tensor, "to_local") or is_lazy(tensor)
+    return not (is_unusual or is_freed(tensor) or is_of_transform(tensor))
 
 
 def is_one_piece(tensor: torch.Tensor) -> bool:

@@ -19,7 +19,7 @@ from onlooker.core.atomic_file import AtomicFile
 from onlooker.inside import Look
 
 from .optimizers import by_name
-from .torch_activations import Choice, Seen, chosen, watch
+from .torch_activations import Choice, Seen, chosen, watch, without_scripted
 from .torch_names import clean_name, joined, unwrapped
 from .torch_observing import Evaluating, Kept
 from .torch_plain import pack, unpack
@@ -48,6 +48,7 @@ class TorchView(TorchReplay):
         super().__init__(model)
         self._modules: dict[str, torch.nn.Module] = model if isinstance(model, dict) else {"": model}
         self.optimizers = _named_optimizers(optimizer)
+        self._has_left_out = False  # outputs of some modules, and said so
 
     def lacks(self, ability: str) -> str | None:
         """Return why an ability is missing: without an optimizer there is no learning rate."""
@@ -209,7 +210,9 @@ class TorchView(TorchReplay):
 
     def watch_activations(self, pattern: Choice, seen: Seen, gradients: bool = True) -> Callable[[], None]:
         """Watch the modules' outputs, by hooks on modules and tensors."""
-        return watch(chosen(self._modules, pattern), seen, gradients)
+        named, has_left_out = without_scripted(chosen(self._modules, pattern), self._has_left_out)
+        self._has_left_out = self._has_left_out or has_left_out
+        return watch(named, seen, gradients)
 
     def process_count(self) -> int:
         """Return how many processes train together."""

@@ -11,24 +11,35 @@ from typing import Any
 
 import torch
 
-from onlooker.core.errors import AbsentError
+from onlooker.core.errors import AbsentError, warn
+from onlooker.inside.torch_kinds import is_in_transform, is_of_transform
 
 from .torch_names import clean_name, joined, unwrapped
 
 Seen = Callable[[str, str, Any], None]
 Choice = str | Callable[[str], bool] | None
 
+_NAMED = 3  # modules that a warning names
+
 
 def watch(named: list[tuple[str, torch.nn.Module]], seen: Seen, with_gradients: bool) -> Callable[[], None]:
     """Have a function called with each output of some modules; return what undoes it.
 
-    A forward pass without gradients is left out: it is no part of the training step.
+    A forward pass without gradients is left out: it is no part of the training step. So are all within a transform of
+    `torch.func`, but that the function gets the first output there: it will find that it cannot be looked at.
     """
     undo: list[Callable[[], None]] = []
+    has_refused = False  # something within a transform
 
     def hook_for(name: str) -> Callable[..., None]:
         def hook(module: Any, given: Any, output: Any) -> None:
-            if torch.is_grad_enabled():
+            nonlocal has_refused
+            if torch.is_grad_enabled() and is_in_transform():
+                for place, tensor in () if has_refused else list(tensors_in(name, output))[:1]:
+                    has_refused = True
+                    for what in ("activations", "activation_gradients")[: 1 + with_gradients]:
+                        seen(place, what, tensor)
+            elif torch.is_grad_enabled():
                 for place, tensor in tensors_in(name, output):
                     seen(place, "activations", tensor.detach())
                     if with_gradients and tensor.requires_grad:
@@ -48,7 +59,7 @@ def watch(named: list[tuple[str, torch.nn.Module]], seen: Seen, with_gradients: 
 
 def _gradient_hook(name: str, seen: Seen) -> Callable[[torch.Tensor], None]:
     def hook(gradient: torch.Tensor) -> None:
-        seen(name, "activation_gradients", gradient.detach())
+        seen(name, "activation_gradients", gradient if is_of_transform(gradient) else gradient.detach())
 
     return hook
 
@@ -89,6 +100,33 @@ def chosen(models: Mapping[str, torch.nn.Module], choice: Choice) -> list[tuple[
             "one; write compiled = torch.compile(model) to see at least its output"
         )
     return list(found.values())
+
+
+def without_scripted(
+    named: list[tuple[str, torch.nn.Module]], is_quiet: bool
+) -> tuple[list[tuple[str, torch.nn.Module]], bool]:
+    """Leave out modules of `torch.jit`, which take no hooks, and warn of it.
+
+    Args:
+        named: modules by name.
+        is_quiet: whether not to warn.
+
+    Returns:
+        The other modules, and whether some were left out.
+
+    Raises:
+        AbsentError: there are no others.
+    """
+    scripted = [name for name, module in named if isinstance(module, torch.jit.ScriptModule)]
+    if not scripted:
+        return named, False
+    more = f" and {len(scripted) - _NAMED} more" if len(scripted) > _NAMED else ""
+    shown = f"{', '.join(map(repr, scripted[:_NAMED]))}{more}"
+    if len(scripted) == len(named):
+        raise AbsentError(f"activations cannot be had: torch.jit has made {shown}, and its modules take no hooks")
+    if not is_quiet:
+        warn(f"the activations of {shown} are left out: torch.jit has made it, and its modules take no hooks")
+    return [(name, module) for name, module in named if name not in scripted], True
 
 
 def every_module(models: Mapping[str, torch.nn.Module]) -> list[tuple[str, torch.nn.Module]]:
