@@ -12,7 +12,8 @@ from operator import methodcaller
 
 from onlooker.callbacks.inside import Inside
 from onlooker.callbacks.inside.choice import Choice
-from onlooker.callbacks.inside.looking import NEEDS, Looking
+from onlooker.callbacks.inside.counted import CountedLooking
+from onlooker.callbacks.inside.looking import NEEDS
 from onlooker.callbacks.numbers_in import numbers_in
 from onlooker.core.callback import Callback
 from onlooker.core.declaration import ABSENT
@@ -23,7 +24,7 @@ from onlooker.core.trigger import every as every_
 
 from .arguments import check_stream, checked_names, checked_rules
 from .examination import Examination
-from .report import alert_table, as_text, needs_of
+from .report import alert_table, as_text, counts_of, failures, needs_of
 from .rule import Finding, Rule
 from .rules import doctor_rules
 
@@ -113,7 +114,8 @@ class Doctor(Callback):
         self.alerts: list[Alert] = []
         self._judged: set[str] = set()  # rules that had something to judge by
         self._is_due, self._ask = False, self._arm
-        self._looking: Looking | None = None
+        self._looking: CountedLooking | None = None
+        self._insides: list[Inside] | None = None  # before a training
         self._has_inside = False
         self._what: list[str] = []  # what is looked at, by the Doctor or by an Inside
         self._seen: dict[str, Any] = {}
@@ -126,7 +128,7 @@ class Doctor(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a training under way."""
-        own = ("_ask", "_looking", "_seen", "_pictures", "_logs", "stream")
+        own = ("_ask", "_looking", "_insides", "_seen", "_pictures", "_logs", "stream")
         return {name: value for name, value in super().__getstate__().items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -143,12 +145,12 @@ class Doctor(Callback):
         run = self.run
         self._ask = Gate(self.every, run).wrap("on_train_batch_begin", self._arm)
         insides = [other for other in run.callbacks if isinstance(other, Inside)]
-        self._has_inside = bool(insides)
+        self._insides, self._has_inside = insides, bool(insides)
         wanted = (
             what for one in insides or self.rules for what in (one.what if isinstance(one, Inside) else one.reads)
         )
         self._what = _available(run, wanted)
-        self._looking = Looking(self._what, Choice()) if self._what and not insides else None
+        self._looking = CountedLooking(self._what, Choice()) if self._what and not insides else None
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Decide whether to look, and set up what that needs."""
@@ -213,12 +215,14 @@ class Doctor(Callback):
 
         Below it stands which rules could not judge, and why.
         """
-        return alert_table(self.alerts, self.unjudged)
+        return alert_table(self.alerts, self.unjudged, failures(counts_of(self._looking, self._insides)))
 
     @property
     def unjudged(self) -> dict[str, str]:
         """By the names of rules that have not been able to judge so far: what they need. Empty before a training."""
-        return needs_of(self.rules, self._judged, self._what) if self._judged else {}
+        has_begun = bool(self._judged) or self._insides is not None
+        counts = counts_of(self._looking, self._insides)
+        return needs_of(self.rules, self._judged, self._what, counts) if has_begun else {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the rules remember, and the alerts, as plain data."""

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from onlooker.callbacks.inside import Inside
+    from onlooker.callbacks.inside.counted import CountedLooking
     from onlooker.core.record import Alert
 
     from .rule import Rule
 
+MOST_ERROR = 200  # characters
 WIDTH = 100
 
 
@@ -37,13 +40,35 @@ def numbers(alert: Alert) -> str:
     return ", ".join(f"{name} {value:.3g}" for name, value in alert.evidence.items())
 
 
-def alert_table(alerts: Sequence[Alert], unjudged: Mapping[str, str]) -> Table | Text:
-    """Return a table of alerts; where there are none, a line that says so; below it, which rules could not judge."""
+def counts_of(looking: CountedLooking | None, insides: Iterable[Inside] | None) -> list[CountedLooking]:
+    """Return what counts the looks: the Doctor's own, or those of each `Inside` that it reads."""
+    return [looking] if looking is not None else [inside.counts() for inside in insides or ()]
+
+
+def failures(counts: Iterable[CountedLooking]) -> str:
+    """Return in words how many looks have failed, and why; `""` if none has."""
+    failed = [one for one in counts if one.failed]
+    if not failed:
+        return ""
+    number, looks = sum(one.failed for one in failed), sum(one.failed + one.succeeded for one in failed)
+    error = textwrap.shorten(failed[-1].last_error, MOST_ERROR, placeholder=" ...")
+    return f"{number} of {looks} looks failed, the last with {error}"
+
+
+def alert_table(alerts: Sequence[Alert], unjudged: Mapping[str, str], failed: str = "") -> Table | Text:
+    """Return a table of alerts; where there are none, a line that says so.
+
+    Args:
+        alerts: what is shown.
+        unjudged: below it: which rules could not judge, and what they need.
+        failed: above those: that looks have failed.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    silent = "\n".join(f"not judged: {name}, which needs {needs}" for name, needs in unjudged.items())
+    lines = [f"not judged: {name}, which needs {needs}" for name, needs in unjudged.items()]
+    silent = "\n".join([failed, *lines] if failed else lines)
     if not alerts:
         return Text(f"Doctor: no alerts\n{silent}".rstrip())
     title = f"Doctor: {len(alerts)} alert{'s' if len(alerts) > 1 else ''}"
@@ -56,18 +81,24 @@ def alert_table(alerts: Sequence[Alert], unjudged: Mapping[str, str]) -> Table |
     return table
 
 
-def needs_of(rules: Iterable[Rule], judged: Container[str], looked: Container[str]) -> dict[str, str]:
+def needs_of(
+    rules: Iterable[Rule], judged: Container[str], looked: Container[str], counts: Sequence[CountedLooking] = ()
+) -> dict[str, str]:
     """Return by their names what rules need that have not judged; those for some kinds of training only are left out.
 
     Args:
         rules: all rules.
         judged: the names of those that have.
         looked: what is looked at, as in `Rule.reads`.
+        counts: of the looks.
     """
     found = {}
+    has_seen = not counts or any(one.succeeded for one in counts)
     for rule in rules:
         if rule.is_general and rule.name not in judged:
             missing = [what.replace("_", " ") for what in rule.reads if what not in looked]
-            unseen = f"to look at {' and '.join(missing)}, which this run does not show"
-            found[rule.name] = unseen if missing else rule.needs
+            why = "which this run does not show"
+            if not missing and not has_seen:
+                missing, why = [what.replace("_", " ") for what in rule.reads], "and no look has succeeded"
+            found[rule.name] = f"to look at {' and '.join(missing)}, {why}" if missing else rule.needs
     return {name: needs for name, needs in found.items() if needs}

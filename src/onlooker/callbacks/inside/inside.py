@@ -15,7 +15,8 @@ from onlooker.core.trigger import every as every_
 
 from .beginnings import Beginnings
 from .choice import Choice
-from .looking import NEEDS, Looking
+from .counted import CountedLooking
+from .looking import NEEDS
 from .naming import advice_without, checked_most, checked_one, checked_what, listed, not_seen
 from .sheets import all_sheets
 from .standing_out import layer_looks, ratios, worst_first
@@ -105,7 +106,7 @@ class Inside(Callback):
         self._timelines: dict[tuple[str, str], Timeline] = {}
         self._beginnings = Beginnings()
         self._choice = Choice(self.layers)
-        self._looking = Looking(self.what, self._choice)
+        self._looking = CountedLooking(self.what, self._choice)
         self._is_armed = self._has_warned = False
         self._ask: Callable[..., None] = self._arm
         self.latest: dict[str, dict[str, Summary]] = {}
@@ -123,7 +124,7 @@ class Inside(Callback):
         """Take back what `__getstate__` returned."""
         self.__dict__.update(state)
         self._choice = Choice(self.layers)
-        self._looking = Looking(self.what, self._choice)
+        self._looking = CountedLooking(self.what, self._choice)
         self._is_armed, self._ask = False, self._arm
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -181,6 +182,10 @@ class Inside(Callback):
         norms = seen.norms()
         if norms:
             run.record(Scalars(norms))
+
+    def counts(self) -> CountedLooking:
+        """Return what counts the looks of this training, and those that failed."""
+        return self._looking
 
     def advice_without(self, absent: frozenset[str]) -> str | None:
         """Return what works where some abilities are absent, for the message of a host that refuses this one."""
