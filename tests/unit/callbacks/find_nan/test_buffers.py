@@ -11,7 +11,7 @@ from torch import nn
 import onlooker as ol
 from onlooker.callbacks import FindNaN
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is NaN:onlooker.OnlookerWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*is NaN:onlooker.OnlookerWarning")]
 
 INF, NAN = math.inf, math.nan
 
