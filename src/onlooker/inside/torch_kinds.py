@@ -30,7 +30,7 @@ _LOWEST = 1 << 40
 
 _of_transforms: Any = getattr(torch._C, "_functorch", None)
 _get_level: Any = getattr(_of_transforms, "maybe_current_level", lambda: None)
-_is_wrapped: Any = getattr(_of_transforms, "is_functorch_wrapped_tensor", lambda tensor: False)
+is_wrapped: Any = getattr(_of_transforms, "is_functorch_wrapped_tensor", lambda tensor: False)
 _is_batched: Any = getattr(_of_transforms, "is_legacy_batchedtensor", lambda tensor: False)
 
 
@@ -41,7 +41,7 @@ def is_in_transform() -> bool:
 
 def is_of_transform(tensor: torch.Tensor) -> bool:
     """Say whether a tensor is one of a transform, or one of many gradients that autograd computes at once."""
-    return _get_level() is not None or _is_wrapped(tensor) or _is_batched(tensor)
+    return _get_level() is not None or is_wrapped(tensor) or _is_batched(tensor)
 
 
 def is_freed(tensor: torch.Tensor) -> bool:

@@ -20,7 +20,6 @@ import torch
 Listener = Callable[[list[torch.Tensor]], Callable[[], None] | None]
 """Gets the parameters whose gradients are about to be clipped; may return what to call when they have been."""
 
-
 _PLACES = tuple(
     (module, name)
     for module in (torch.nn.utils.clip_grad, torch.nn.utils)

@@ -13,13 +13,15 @@ from torch._subclasses import FakeTensor
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
+from onlooker.inside.torch_kinds import is_wrapped
+
 
 def is_float(tensor: object) -> bool:
     """Say whether a thing is a tensor that can hold NaN."""
     return (
         isinstance(tensor, torch.Tensor)
         and not (tensor.is_nested or is_lazy(tensor) or _is_empty_shell(tensor))
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # what is within comes by itself
+        and not is_wrapped(tensor)  # what is within comes by itself
         and (tensor.is_floating_point() or tensor.is_complex())
         and tensor.layout is torch.strided
         and tensor.element_size() > 1  # isfinite knows no float8

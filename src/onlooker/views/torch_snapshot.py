@@ -165,7 +165,8 @@ def copy_data(data: Any, copies: dict[int, Any] | None = None) -> tuple[Any, int
         size_bytes = sum(size for _, size in parts.values())
         plain = {name: part for name, (part, _) in parts.items()}
         try:
-            return (plain if type(data) is dict else type(data)(plain)), size_bytes  # type: ignore[call-arg]
+            made = plain if type(data) is dict else type(data)(plain)  # type: ignore[call-arg]  # most take a dict
+            return made, size_bytes
         except TypeError:
             return plain, size_bytes
     if isinstance(data, tuple | list):
