@@ -97,10 +97,17 @@ class Alternating:
         chunk: how many batches a chunk has.
         chunks: how many chunks there are.
         warm_up: how many chunks run before, uncounted.
+        settle: called at the end of each chunk of the candidate, to wait for what it has begun.
     """
 
     def __init__(
-        self, batches: list[Any], baseline: Callable[[], Any], chunk: int = 50, chunks: int = 100, warm_up: int = 4
+        self,
+        batches: list[Any],
+        baseline: Callable[[], Any],
+        chunk: int = 50,
+        chunks: int = 100,
+        warm_up: int = 4,
+        settle: Callable[[], Any] = lambda: None,
     ) -> None:
         self.ratios = Ratios()
         self.chunk = chunk
@@ -108,6 +115,7 @@ class Alternating:
         self._baseline = baseline
         self._chunks = chunks
         self._warm_up = warm_up
+        self._settle = settle
 
     def __len__(self) -> int:
         return self.chunk * (self._chunks + self._warm_up)
@@ -117,6 +125,7 @@ class Alternating:
         for number in range(-self._warm_up, self._chunks):
             begin = now()
             yield from self._next_chunk()
+            self._settle()
             taken = since(begin)
             after = timed(self._baseline)
             if number >= 0:

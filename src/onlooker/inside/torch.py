@@ -17,7 +17,16 @@ from . import tried
 from .numpy import get_pass, summarise_array, summary_of
 from .torch_copies import Copy, Kept, copy_all, find_rooms, fits, share_out
 from .torch_device import Row, look_at, look_at_differences
-from .torch_kinds import as_dense, dtype_name, is_in_transform, is_one_piece, is_plain, lies_on_a_device, refuse
+from .torch_kinds import (
+    as_dense,
+    dtype_name,
+    is_in_transform,
+    is_one_piece,
+    is_plain,
+    is_usual_on_gpu,
+    lies_on_a_device,
+    refuse,
+)
 
 _memory: Any = None
 
@@ -128,9 +137,15 @@ def _begin_all(tensors: Mapping[Any, torch.Tensor], waiting: list[Copy]) -> tupl
     Returns:
         What `begin_all` returns, and the copies that could not be made meanwhile.
     """
-    is_possible = _get_memory() and not is_in_transform()
-    together = {key: one for key, one in tensors.items() if is_possible and is_plain(one) and is_one_piece(one)}
-    found = _begun({key: tried(_to_look_at, key, one) for key, one in tensors.items() if key not in together}, tensors)
+    is_possible, together, found = not is_in_transform(), {}, {}
+    for key, one in tensors.items():
+        if is_possible and is_usual_on_gpu(one):
+            found[key] = one
+        elif is_possible and is_plain(one) and is_one_piece(one) and _get_memory():
+            together[key] = one
+        else:
+            found[key] = tried(_to_look_at, key, one)
+    found = _begun(found, tensors)
     sources, targets, left = share_out(waiting, [one.numel() for one in together.values()])
     return {**found, **_gone_over(together, sources, targets)}, left
 

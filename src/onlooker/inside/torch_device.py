@@ -1,7 +1,7 @@
 """PyTorch's tensors on a device: their numbers are computed there, and nothing waits for them.
 
 Owns which tensors are gone over together, and that the numbers of all are fetched in one transfer. The pass is in
-`torch_groups`.
+`torch_triton`, or, where there is no Triton, in `torch_groups`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 
 from onlooker.core.summary import BINS, Summary
 
+from . import torch_triton
 from .torch_groups import NUMBERS, PLACES, Part, go_over, has_float64
 from .torch_kinds import TOGETHER, is_one_piece
 
@@ -19,8 +20,14 @@ LITTLE = 2**16
 """Elements: up to so many it is cheaper to copy a tensor that comes alone, and to look at it with others later."""
 
 _FLOAT32_HOLDS = (torch.bool, torch.uint8, torch.int8, torch.int16)
-_HALF = BINS // 2
-_ZERO, _INFINITE, _NAN = _HALF + 1, PLACES - 2, PLACES - 1
+_ZERO, _INFINITE = BINS // 2 + 1, PLACES - 2
+_OTHERS = [0, _ZERO, _INFINITE, PLACES - 1]
+"""The places that are no bins: negative infinity, zero, infinity and NaN."""
+
+_INFINITY, _NAN = float("inf"), float("nan")
+
+_Line = tuple[list[float], list[int], list[int], float]
+"""Of a part the four numbers, the counts of the other places, those of the bins, and what was taken away before."""
 
 
 class Row:
@@ -43,6 +50,7 @@ class Row:
         self.parts: list[Part] = []
 
 
+@torch.no_grad()
 def look_at(tensors: Sequence[torch.Tensor], dtypes: Sequence[str]) -> list[Row]:
     """Compute the numbers of several tensors. Nothing here waits, and afterwards they may be changed.
 
@@ -58,6 +66,7 @@ def look_at(tensors: Sequence[torch.Tensor], dtypes: Sequence[str]) -> list[Row]
     return rows
 
 
+@torch.no_grad()
 def look_at_differences(
     tensors: Sequence[torch.Tensor], kept: Sequence[torch.Tensor], dtypes: Sequence[str]
 ) -> list[Row]:
@@ -73,23 +82,78 @@ def look_at_differences(
     return rows
 
 
-def finish(rows: list[Row]) -> list[Summary]:
-    """Fetch the numbers of several tensors, in one transfer for each device."""
+class Sent:
+    """The numbers of several tensors, under way from their devices.
+
+    Args:
+        rows: the tensors'.
+        tables: for each device the numbers of a row's parts, its groups one after another, and what is waited for;
+            None for what is there at once.
+        places: where in the tables a group begins: by its identity the number of the table, and that of the line.
+    """
+
+    def __init__(
+        self,
+        rows: list[Row],
+        tables: list[tuple[torch.Tensor, torch.cuda.Event | None]],
+        places: dict[int, tuple[int, int]],
+    ) -> None:
+        self.rows, self.tables, self.places = rows, tables, places
+
+
+@torch.no_grad()
+def send(rows: list[Row]) -> Sent:
+    """Begin to bring the numbers of several tensors here, in one transfer for each device. Nothing waits on a GPU."""
     _go_over([row for row in rows if row.tensor is not None])
     by_device: dict[torch.device, dict[int, torch.Tensor]] = {}
     for row in rows:
         for part in row.parts:
             by_device.setdefault(part.numbers.device, {})[id(part.numbers)] = part.numbers
-    fetched: dict[int, list[tuple[list[float], list[int]]]] = {}
-    for groups in by_device.values():
-        table, at = torch.cat(list(groups.values())).cpu(), 0
-        counts = table[:, NUMBERS : NUMBERS + PLACES].to(torch.int64).tolist()
-        others = torch.cat([table[:, :NUMBERS], table[:, NUMBERS + PLACES :]], 1).tolist()
-        both = list(zip(others, counts, strict=True))
+    tables, places = [], {}
+    for number, groups in enumerate(by_device.values()):
+        at = 0
         for name, group in groups.items():
-            fetched[name] = both[at : at + len(group)]
+            places[name] = number, at
             at += len(group)
-    return [_summary(row, [fetched[id(part.numbers)][part.place] for part in row.parts]) for row in rows]
+        tables.append(_sent(torch.cat(list(groups.values()))))
+    return Sent(rows, tables, places)
+
+
+def finish_sent(sent: Sent) -> list[Summary]:
+    """Return what tensors look like whose numbers were sent; wait for them if they are not here yet."""
+    tables = []
+    for table, event in sent.tables:
+        if event is not None:
+            event.synchronize()
+        here = table.cpu()
+        numbers, counts = here[:, :NUMBERS].tolist(), here[:, NUMBERS : NUMBERS + PLACES].to(torch.int64)
+        bins = torch.cat([counts[:, 1:_ZERO], counts[:, _ZERO + 1 : _INFINITE]], 1).tolist()
+        taken = [0.0] * len(here) if here.shape[1] == NUMBERS + PLACES else here[:, -1].tolist()
+        tables.append(list(zip(numbers, counts[:, _OTHERS].tolist(), bins, taken, strict=True)))
+    found = []
+    for row in sent.rows:
+        lines = []
+        for part in row.parts:
+            number, at = sent.places[id(part.numbers)]
+            lines.append(tables[number][at + part.place])
+        found.append(_summary(row, lines))
+    return found
+
+
+def finish(rows: list[Row]) -> list[Summary]:
+    """Fetch the numbers of several tensors, in one transfer for each device."""
+    return finish_sent(send(rows))
+
+
+def _sent(table: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+    """Begin to bring a table here where that need not be waited for, into memory that cannot be moved."""
+    if not (table.is_cuda and torch.cuda.is_initialized()):
+        return table, None
+    here = torch.empty(table.shape, dtype=table.dtype, pin_memory=True)
+    here.copy_(table, non_blocking=True)
+    event = torch.cuda.Event()
+    event.record(torch.cuda.current_stream(table.device))
+    return here, event
 
 
 def _go_over(rows: Sequence[Row], kept: Sequence[torch.Tensor] | None = None) -> None:
@@ -101,52 +165,54 @@ def _go_over(rows: Sequence[Row], kept: Sequence[torch.Tensor] | None = None) ->
         if tensor.dtype not in TOGETHER:
             is_wide = tensor.dtype not in _FLOAT32_HOLDS and has_float64(tensor.device)
             tensor = tensor.to(torch.float64 if is_wide else torch.float32)
-        some, flats, olds = alike.setdefault((tensor.device, tensor.dtype), ([], [], []))
+        some, pieces, olds = alike.setdefault((tensor.device, tensor.dtype), ([], [], []))
         some.append(row)
         if kept is None:
-            flats.append(_in_a_row(tensor))
+            pieces.append(_as_piece(tensor))
         else:
-            one_way = _in_a_row if tensor.stride() == kept[place].stride() else _in_order
-            flats.append(one_way(tensor))
+            one_way = _as_piece if tensor.stride() == kept[place].stride() else torch.Tensor.contiguous
+            pieces.append(one_way(tensor))
             olds.append(one_way(kept[place]))
-    for some, flats, olds in alike.values():
-        for row, parts in zip(some, go_over(flats, None if kept is None else olds), strict=True):
+    for (device, _), (some, pieces, olds) in alike.items():
+        given = (pieces, None if kept is None else olds)
+        found = torch_triton.go_over(*given) if torch_triton.is_possible(device) else None
+        for row, parts in zip(some, go_over(*given) if found is None else found, strict=True):
             row.parts, row.tensor = parts, None
 
 
-def _in_a_row(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the elements of a tensor in one dimension; as they lie in memory where they are one piece."""
-    if not tensor.is_contiguous() and is_one_piece(tensor):
-        return tensor.as_strided((tensor.numel(),), (1,))
-    return tensor.reshape(-1)
+def _as_piece(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the elements of a tensor as one piece of memory; as they lie there where they are one."""
+    if tensor.is_contiguous():
+        return tensor
+    return tensor.as_strided((tensor.numel(),), (1,)) if is_one_piece(tensor) else tensor.contiguous()
 
 
-def _in_order(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.reshape(-1)
-
-
-def _summary(row: Row, found: list[tuple[list[float], list[int]]]) -> Summary:
-    """Add up the numbers of a tensor's parts, and their counts."""
-    low, high, total, squares, finite = float("inf"), -float("inf"), 0.0, 0.0, 0
-    counts = found[0][1] if len(found) == 1 else [sum(some) for some in zip(*(one for _, one in found), strict=True)]
-    for part, (numbers, places) in zip(row.parts, found, strict=True):
-        some = part.length + part.padding - places[0] - places[_INFINITE] - places[_NAN]
-        taken = numbers[NUMBERS] if len(numbers) > NUMBERS else 0.0
-        low, high = min(low, -numbers[0]), max(high, numbers[1])
-        total += some * taken + numbers[2]
-        squares += numbers[3] + (taken * (2 * numbers[2] + some * taken) if taken else 0.0)
-        finite += some
-    counts = counts or [0] * PLACES
+def _summary(row: Row, lines: list[_Line]) -> Summary:
+    """Add up the numbers of a tensor's parts."""
+    low, high, total, squares, finite, zeros, nan, inf = _INFINITY, -_INFINITY, 0.0, 0.0, 0, 0, 0, 0
+    for part, ((low_, high_, total_, squares_), (negative, zero, positive, not_a_number), _, taken) in zip(
+        row.parts, lines, strict=True
+    ):
+        some = part.length + part.padding - negative - positive - not_a_number
+        low, high = min(low, -low_), max(high, high_)
+        total += some * taken + total_
+        squares += squares_ + (taken * (2 * total_ + some * taken) if taken else 0.0)
+        finite, zeros, inf = finite + some, zeros + zero, inf + negative + positive
+        nan += not_a_number - part.padding
+    if len(lines) == 1:
+        bins = lines[0][2]
+    else:
+        bins = [sum(some) for some in zip(*(line[2] for line in lines), strict=True)] or [0] * BINS
     return Summary(
         count=sum(part.length for part in row.parts),
         shape=row.shape,
         dtype=row.dtype,
-        min=low + 0.0 if finite else float("nan"),
-        max=high + 0.0 if finite else float("nan"),
+        min=low + 0.0 if finite else _NAN,
+        max=high + 0.0 if finite else _NAN,
         total=total,
         squares=squares,
-        zeros=counts[_ZERO],
-        nan=counts[_NAN] - sum(part.padding for part in row.parts),
-        inf=counts[0] + counts[_INFINITE],
-        bins=counts[1:_ZERO] + counts[_ZERO + 1 : _INFINITE],
+        zeros=zeros,
+        nan=nan,
+        inf=inf,
+        bins=bins,
     )

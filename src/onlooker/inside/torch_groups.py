@@ -6,12 +6,14 @@ computed for each row, then joined for each tensor: it takes as many operations 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 
 from onlooker.core.summary import BINS, LOWEST_EXPONENT
+
+from .torch_tables import kept_on
 
 ROW = 1024
 """Elements. Each tensor's last row is filled up; and within one, bins are counted by many threads in one place."""
@@ -31,11 +33,7 @@ left after a number was taken away: of that, and of its squares. What was taken 
 _JOINED = 2**18
 """How many places a table of all tensors' rows may have."""
 
-_REMEMBERED = 64
-"""Tables that stay on the device."""
-
 _INFINITE = float("inf")
-_remembered: dict[Any, torch.Tensor] = {}
 
 
 class Part(NamedTuple):
@@ -67,12 +65,13 @@ def go_over(flats: Sequence[torch.Tensor], olds: Sequence[torch.Tensor] | None =
     """Compute the numbers of several tensors, or of their differences, on their device.
 
     Args:
-        flats: of one dimension, of one device and one type of floats that `torch.cat` takes.
+        flats: of one device and one type of floats that `torch.cat` takes; each can be viewed in one dimension.
         olds: what is taken away from each, of the same lengths and types; None for nothing.
 
     Returns:
         For each tensor its parts; none where it is empty.
     """
+    flats, olds = [flat.view(-1) for flat in flats], None if olds is None else [old.view(-1) for old in olds]
     found: list[list[Part]] = [[] for _ in flats]
     stretches: list[_Stretch] = []
     most = ROWS * ROW
@@ -171,7 +170,7 @@ def _numbers(rows: torch.Tensor, lengths: list[int] | None) -> torch.Tensor:
 
 def _counted(rows: torch.Tensor) -> torch.Tensor:
     """Return how many elements are in each place, of shape (rows, `PLACES`)."""
-    bounds = _kept_on(rows.device, ("bounds", rows.dtype), lambda: _bounds(rows), rows.dtype)
+    bounds = kept_on(rows.device, ("bounds", rows.dtype), lambda: _bounds(rows), rows.dtype)
     places = torch.bucketize(rows, bounds)
     one = torch.ones((), dtype=torch.int32, device=rows.device)
     counts = torch.zeros((len(rows), PLACES), dtype=torch.int32, device=rows.device)
@@ -210,7 +209,7 @@ def _table(found: torch.Tensor, lengths: list[int] | None) -> torch.Tensor:
             at += length
         return table
 
-    table = _kept_on(found.device, ("table", *lengths), make)
+    table = kept_on(found.device, ("table", *lengths), make)
     return found.index_select(0, table.view(-1)).view(*table.shape, -1)
 
 
@@ -228,26 +227,4 @@ def _owners(device: torch.device, lengths: list[int]) -> torch.Tensor:
     def make() -> list[int]:
         return [number for number, length in enumerate(lengths) for _ in range(length)]
 
-    return _kept_on(device, ("owners", *lengths), make)
-
-
-def _kept_on(
-    device: torch.device, key: tuple[Any, ...], make: Callable[[], Any], dtype: torch.dtype = torch.int64
-) -> torch.Tensor:
-    """Return numbers on a device: those of earlier, or made and sent there without waiting.
-
-    What is sent is there for whoever comes later in the same stream, so each stream has its own.
-    """
-    is_cuda = device.type == "cuda" and torch.cuda.is_initialized()
-    key = (*key, device, torch.cuda.current_stream(device).cuda_stream if is_cuda else None)
-    found = _remembered.get(key)
-    if found is None:
-        while len(_remembered) >= _REMEMBERED:
-            del _remembered[next(iter(_remembered))]
-        # From memory that cannot be moved, it is sent while the program goes on.
-        found = _remembered[key] = _sent(torch.tensor(make(), dtype=dtype, device="cpu", pin_memory=is_cuda), device)
-    return found
-
-
-def _sent(here: torch.Tensor, device: torch.device) -> torch.Tensor:
-    return here.to(device, non_blocking=True)
+    return kept_on(device, ("owners", *lengths), make)

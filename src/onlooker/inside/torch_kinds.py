@@ -78,7 +78,11 @@ def refuse(key: Any, tensor: torch.Tensor) -> None:
 
 def dtype_name(tensor: torch.Tensor) -> str:
     """Return the name of a tensor's type, for example `"float32"`."""
-    return _NAMES.get(tensor.dtype) or str(tensor.dtype).removeprefix("torch.")
+    dtype = tensor.dtype
+    name = _NAMES.get(dtype)
+    if name is None:
+        name = _NAMES[dtype] = str(dtype).removeprefix("torch.")
+    return name
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
@@ -92,8 +96,22 @@ def is_plain(tensor: torch.Tensor) -> bool:
         return False
 
 
+def is_usual_on_gpu(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor is one of floats in a GPU's memory, with nothing unusual to it, as nearly all are there."""
+    if not (type(tensor) in _PLAIN and tensor.is_cuda and tensor.dtype in TOGETHER and tensor.layout is torch.strided):
+        return False
+    if tensor.is_neg() or tensor.is_nested:
+        return False
+    try:
+        return tensor.data_ptr() >= _LOWEST or not (tensor.numel() and is_freed(tensor))
+    except RuntimeError:  # it is one of a transform of `torch.func`
+        return False
+
+
 def lies_on_a_device(tensor: torch.Tensor) -> bool:
     """Say whether a tensor lies on a device as it is to be gone over there, as nearly all do that are on one."""
+    if is_usual_on_gpu(tensor):
+        return True
     if tensor.is_cpu or tensor.is_meta or tensor.dtype not in TOGETHER or tensor.layout is not torch.strided:
         return False
     is_unusual = tensor.is_nested or tensor.is_neg() or hasattr(tensor, "to_local") or is_lazy(tensor)

@@ -1,0 +1,101 @@
+"""What looking inside costs on a GPU, as a share of a training step: Inside, Doctor, and what people do today.
+
+The unit is the bare step, which never waits for the device; each candidate trains the same model on the same batches,
+and looks at each step unless it says otherwise. The first two models are those of the benchmark on the CPU, the
+ResNet-18 of 11 million parameters and the GPT of 10 million: for a GPU they are so small that a step takes as long as
+Python takes to tell the device what to do. The others have sizes that people train: a ResNet-18 on 64 pictures of
+224 × 224, and a GPT of 124 million parameters on 8 sequences of 512. Adam, float32. Chunks of steps alternate, and each
+ends when the device has done all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks._paired import Alternating
+from benchmarks._results import keep
+from benchmarks.inside import CANDIDATES, GPT, Model, gpt, resnet, train_step
+
+CHUNK = 10
+SLOW = 2
+"""Steps of a chunk: of Onlooker's, and of peers that take far longer."""
+
+Made = tuple[Model, list[Any]]
+
+
+def large_resnet() -> Made:
+    model, _ = resnet()
+    model[0] = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+    model.insert(3, nn.MaxPool2d(3, 2, 1))
+    return model, [(torch.randn(64, 3, 224, 224), torch.randint(0, 10, (64,))) for _ in range(2)]
+
+
+def large_gpt() -> Made:
+    torch.manual_seed(0)
+    sequences = [torch.randint(0, 25000, (8, 513)) for _ in range(2)]
+    batches = [(one[:, :-1], one[:, 1:].flatten()) for one in sequences]
+    return GPT(vocabulary=25000, width=768, depth=12, context=512), batches
+
+
+MODELS = {"ResNet": resnet, "GPT": gpt, "ResNet on 224 × 224": large_resnet, "GPT of 124 M": large_gpt}
+
+
+def on_gpu(make: Callable[[], Made]) -> Callable[[], Made]:
+    def made() -> Made:
+        model, batches = make()
+        return model.cuda(), [(x.cuda(), y.cuda()) for x, y in batches]
+
+    return made
+
+
+def bare(make: Callable[[], Made], steps: int) -> Callable[[], None]:
+    model, batches = make()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    left = iter(range(10**9))
+
+    def work() -> None:
+        for _ in range(steps):
+            x, y = batches[next(left) % len(batches)]
+            train_step(model, optimizer, x, y)
+            optimizer.step()
+        torch.cuda.synchronize()
+
+    return work
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--chunks", type=int, default=10, help="chunks of each candidate (default: %(default)s)")
+    given = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("There is no GPU here; what was measured on one stays as it is.")
+        return
+    warnings.simplefilter("ignore")
+    rows = []
+    for name, (run, _, goals) in CANDIDATES.items():
+        row = {"": name}
+        steps = CHUNK if goals or "Loop" in name else SLOW
+        for title, make in MODELS.items():
+            model, batches = on_gpu(make)()
+            baseline = bare(on_gpu(make), steps)
+            loader = Alternating(batches, baseline, steps, given.chunks, warm_up=2, settle=torch.cuda.synchronize)
+            run(model, loader)
+            found = loader.ratios.summary(steps)
+            low, high = ((quartile - 1) * 100 for quartile in found["wall"]["quartiles"])
+            middle = (found["wall"]["ratio"] - 1) * 100
+            row[f"{title}, % of a step"] = f"{middle:.1f} ({low:.1f} to {high:.1f})"
+            row[f"{title}, step"] = f"{found['baseline_wall_us'] / 1000:.1f} ms"
+        print(row, flush=True)
+        rows.append(row)
+    note = f"{__doc__.partition(chr(10) * 2)[2].strip()}\n\nOn one {torch.cuda.get_device_name()}."
+    keep("inside_on_gpu", "Looking inside on a GPU", note, rows, ("torch", "triton", "tensorboard"))
+
+
+if __name__ == "__main__":
+    main()
