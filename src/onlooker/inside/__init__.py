@@ -56,7 +56,8 @@ class Look:
         Returns:
             Of those that cannot be looked at, the error that `add` would raise.
         """
-        return self._take(each("begin", tensors))
+        together = _together("begin_all", tensors)
+        return self._take(_in_order(together(tensors), tensors) if together else each("begin", tensors))
 
     def keep_all(
         self, tensors: Mapping[Any, Any], kept: dict[Any, Any], meanwhile: Mapping[Any, Any] | None = None
@@ -73,18 +74,16 @@ class Look:
             Of those that cannot be copied, the error. Nothing is kept of them. And of those that cannot be looked at.
         """
         looked_at = meanwhile or {}
-        kinds = {type(one): one for some in (tensors, looked_at) for one in some.values()}
-        files = {tried(file_of, one) for one in kinds.values()}
-        together = getattr(files.pop(), "begin_and_keep_all", None) if looked_at and len(files) == 1 else None
+        together = _together("begin_and_keep_all", tensors, looked_at) if looked_at else None
         if together is None:
             found, copies = each("begin", looked_at), each("keep", tensors, kept)
         else:
             found, copies = together(looked_at, tensors, kept)
-        errors = {key: copy for key, copy in copies.items() if isinstance(copy, Exception)}
+        errors = _errors(copies)
         kept.update(copies)
         for key in errors:
             del kept[key]
-        return {**self._take(found), **errors}
+        return {**self._take(_in_order(found, looked_at)), **errors}
 
     def add_differences(self, tensors: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Exception]:
         """Look at what several tensors are now less what was kept of them. On the CPU that is one pass over both.
@@ -107,10 +106,13 @@ class Look:
             >>> look.fetch()["weight"].mean
             -0.5
         """
+        together = _together("begin_difference_all", tensors)
+        if together:
+            return self._take(_in_order(together(tensors, kept), tensors))
         return self._take(each("begin_difference", tensors, kept))
 
     def _take(self, found: dict[Any, Any]) -> dict[Any, Exception]:
-        errors = {key: one for key, one in found.items() if isinstance(one, Exception)}
+        errors = _errors(found)
         for key in errors:
             del found[key]
         self._found.update(found)
@@ -126,6 +128,21 @@ class Look:
             summaries = sys.modules[module].finish([self._found[key] for key in keys])
             self._found.update(zip(keys, summaries, strict=True))
         return self._found
+
+
+def _together(name: str, *given: Mapping[Any, Any]) -> Callable[..., Any] | None:
+    """Return the function for all tensors together, where one file knows them all and has one."""
+    kinds = {type(one): one for tensors in given for one in tensors.values()}
+    files = {tried(file_of, one) for one in kinds.values()}
+    return getattr(files.pop(), name, None) if len(files) == 1 else None
+
+
+def _in_order(found: dict[Any, Any], tensors: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: found[key] for key in tensors}
+
+
+def _errors(found: Mapping[Any, Any]) -> dict[Any, Exception]:
+    return {key: one for key, one in found.items() if isinstance(one, Exception)}
 
 
 def summarise(tensor: Any) -> Summary:

@@ -22,6 +22,8 @@ Tensors = dict[str, Any]
 class StepWatch:
     """Calls functions before and after each step of some optimizers, until `undo`.
 
+    They get tensors as they are, which may want gradients: to detach each would cost as much as all else here.
+
     Args:
         names: the weights' names by the identity of their parameter.
         optimizers: which are watched.
@@ -57,7 +59,7 @@ class StepWatch:
     def _is_clipping(self, parameters: list[torch.Tensor]) -> Callable[[], None]:
         ours = [one for one in parameters if id(one) in self._names and one.grad is not None]
         if self._clipping is not None and (new := [one for one in ours if not self._is_told(one)]):
-            self._clipping(self._gradients(new))
+            self._clipping(self._gradients({self._names[id(one)]: one for one in new}))
 
         def are_clipped() -> None:
             for one in ours:
@@ -76,12 +78,11 @@ class StepWatch:
         if torch.compiler.is_compiling():  # of the step that is compiled nothing may be left to be looked at
             return None
         own = self._of(optimizer)
-        weights = {self._names[id(one)]: one.detach() for one in own}
         closure = named.get("closure", given[1] if len(given) > 1 else None)
         if not callable(closure):
-            self._tell(optimizer, own, weights)
+            self._tell(optimizer, own, own)
             return None
-        self._before(weights, {})
+        self._before(own, {})
         has_told = False
 
         def watched() -> Any:
@@ -96,28 +97,32 @@ class StepWatch:
             return given, {**named, "closure": watched}
         return (given[0], watched, *given[2:]), named
 
-    def _tell(self, optimizer: Any, own: list[torch.Tensor], weights: Tensors) -> None:
-        new = [one for one in own if not self._is_told(one)]
+    def _tell(self, optimizer: Any, own: Tensors, weights: Tensors) -> None:
+        told = {name: one for name, one in own.items() if self._is_told(one)} if self._told else {}
+        new = {name: one for name, one in own.items() if name not in told} if told else own
         gradients = self._gradients(new, getattr(optimizer, "grad_scale", None))
         if weights or gradients:
             self._before(weights, gradients)
-        if self._clipped is not None and (clipped := self._gradients([one for one in own if self._is_told(one)])):
-            self._clipped(clipped)
+        if self._clipped is not None and told:
+            self._clipped(self._gradients(told))
 
     def _has_stepped(self, optimizer: Any, *_: Any) -> None:
         if torch.compiler.is_compiling():
             return
         own = self._of(optimizer)
-        for one in own:
-            self._told.pop(id(one), None)
-        self._after({self._names[id(one)]: one.detach() for one in own})
+        if self._told:
+            for one in own.values():
+                self._told.pop(id(one), None)
+        self._after(own)
 
-    def _of(self, optimizer: Any) -> list[torch.Tensor]:
-        return [one for group in optimizer.param_groups for one in group["params"] if id(one) in self._names]
+    def _of(self, optimizer: Any) -> Tensors:
+        names = self._names
+        return {names[id(one)]: one for group in optimizer.param_groups for one in group["params"] if id(one) in names}
 
-    def _gradients(self, parameters: list[torch.Tensor], scale: Any = None) -> Tensors:
+    def _gradients(self, parameters: Tensors, scale: Any = None) -> Tensors:
         """Return gradients by name; a scale that a fused optimizer takes away itself is taken away."""
-        gradients = {self._names[id(one)]: one.grad.detach() for one in parameters if one.grad is not None}
+        gradients = {name: one.grad for name, one in parameters.items()}
+        gradients = {name: gradient for name, gradient in gradients.items() if gradient is not None}
         if scale is not None:
             gradients = {name: gradient / scale for name, gradient in gradients.items()}
         return gradients

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 
 class Choice:
@@ -56,6 +57,12 @@ class Choice:
     def has_chosen(self) -> bool:
         """Whether one of them was chosen, or all are."""
         return self.patterns is None or any(self._known.values())
+
+    def among(self, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return those whose names are chosen."""
+        if self.patterns is None:
+            return tensors
+        return {name: tensor for name, tensor in tensors.items() if self(name)}
 
     def __call__(self, name: str) -> bool:
         """Say whether a name is chosen."""

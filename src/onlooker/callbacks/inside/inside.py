@@ -20,7 +20,8 @@ from .looking import NEEDS
 from .naming import advice_without, checked_most, checked_one, checked_what, listed, not_seen
 from .sheets import all_sheets
 from .standing_out import layer_looks, ratios, worst_first
-from .timeline import TensorHistory, Timeline
+from .timeline import TensorHistory
+from .timelines import Timelines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Inside(Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self._timelines: dict[tuple[str, str], Timeline] = {}
+        self._timelines = Timelines(self.keep_rows)
         self._beginnings = Beginnings()
         self._choice = Choice(self.layers)
         self._looking = CountedLooking(self.what, self._choice)
@@ -172,11 +173,7 @@ class Inside(Callback):
             if not summaries:
                 continue
             self.latest[what] = summaries
-            for name, summary in summaries.items():
-                timeline = self._timelines.get((what, name))
-                if timeline is None:
-                    timeline = self._timelines[what, name] = Timeline(self.keep_rows)
-                timeline.add(run.step, summary)
+            self._timelines.add(what, run.step, summaries)
             run.record(Summaries(what, summaries))
         self._beginnings.take(run.step, self.latest)
         norms = seen.norms()
@@ -198,7 +195,7 @@ class Inside(Callback):
             ValueError: `what` is nothing to look at.
         """
         checked_one(what)
-        return [name for one, name in self._timelines if one == what]
+        return self._timelines.names(what)
 
     def history(self, name: str, what: str) -> TensorHistory:
         """Return what one tensor has looked like over the training, as arrays.
@@ -213,10 +210,10 @@ class Inside(Callback):
             ValueError: `what` is nothing to look at.
         """
         checked_one(what)
-        timeline = self._timelines.get((what, name))
-        if timeline is None:
+        found = self._timelines.read(what, name)
+        if found is None:
             raise KeyError(not_seen(name, what, self.what, self.names(what), self._model()))
-        return timeline.read()
+        return found
 
     def _model(self) -> Any:
         """Return the model that is or was trained; None where this is a copy that has never seen one."""
@@ -288,13 +285,10 @@ class Inside(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the past, as arrays."""
-        tensors = [{"what": key[0], "name": key[1], **one.state_dict()} for key, one in self._timelines.items()]
-        return {"tensors": tensors, "beginnings": self._beginnings.state_dict()}
+        return {"tensors": self._timelines.state(), "beginnings": self._beginnings.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back the past."""
-        self._timelines = {
-            (one["what"], one["name"]): Timeline.from_state(one, self.keep_rows) for one in state["tensors"]
-        }
+        self._timelines = Timelines.from_state(state["tensors"], self.keep_rows)
         if "beginnings" in state:  # states of earlier versions have none
             self._beginnings = Beginnings.from_state(state["beginnings"])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from onlooker.core.summary import Summary
     from onlooker.core.view import Look
 
+    from .choice import Choice
+
     Undo = Callable[[], None]
 
 WHAT = ("weights", "gradients", "updates", "activations", "activation_gradients")
@@ -41,23 +43,23 @@ class Seen:
         self.summaries: dict[str, dict[str, Summary]] = {}
         self.clipped: dict[str, Summary] = {}
 
-    def take(self, key: tuple[Any, ...], summary: Summary) -> None:
-        """Take a summary; those of several calls of one module are added up."""
-        what, name = key[0], key[1]
-        if what == "clipped":
-            self.clipped[name] = summary
-            return
-        of_what = self.summaries.setdefault(what, {})
-        of_what[name] = of_what[name] + summary if len(key) > 2 and name in of_what else summary
+    def take(self, found: Iterable[tuple[tuple[Any, ...], Summary]]) -> None:
+        """Take summaries by their keys; those of several calls of one module are added up."""
+        for key, summary in found:
+            what, name = key[0], key[1]
+            of_what = self.clipped if what == "clipped" else self.summaries.setdefault(what, {})
+            of_what[name] = of_what[name] + summary if len(key) > 2 and name in of_what else summary
 
     def sort(self) -> None:
-        """Put all in the model's order, which optimizers and backward passes do not have."""
+        """Put all in the model's order, which optimizers and backward passes need not have."""
         for first, others in (("weights", ("gradients", "updates")), ("activations", ("activation_gradients",))):
-            places = {name: place for place, name in enumerate(self.summaries.get(first, ()))}
+            names = list(self.summaries.get(first, ()))
             for what in others:
                 of_what = self.summaries.get(what, {})
-                ordered = sorted(of_what, key=lambda name: places.get(name, len(places)))
-                self.summaries[what] = {name: of_what[name] for name in ordered}
+                if list(of_what) != names:
+                    places = {name: place for place, name in enumerate(names)}
+                    ordered = sorted(of_what, key=lambda name: places.get(name, len(places)))
+                    self.summaries[what] = {name: of_what[name] for name in ordered}
 
     def norms(self) -> dict[str, float]:
         """Return the norm of all gradients together, before clipping and, where there was some, after it."""
@@ -81,7 +83,7 @@ class Looking:
         is_watching: whether there are hooks.
     """
 
-    def __init__(self, what: Iterable[str], choice: Callable[[str], bool]) -> None:
+    def __init__(self, what: Iterable[str], choice: Choice) -> None:
         self.what = tuple(what)
         self._choice = choice
         self._undo: list[Undo] = []
@@ -149,9 +151,8 @@ class Looking:
         self._look, self._batches_in_vain = None, 0
         self._add_rest(look, run)
         seen = Seen()
-        for key, summary in look.fetch().items():
-            if self._counts(key):
-                seen.take(key, summary)
+        found = look.fetch().items()
+        seen.take([one for one in found if self._counts(one[0])] if self._unclipped else found)
         seen.sort()
         return seen
 
@@ -170,8 +171,9 @@ class Looking:
 
     def _before(self, weights: dict[str, Any], gradients: dict[str, Any]) -> None:
         looked_at = self._chosen("gradients", gradients) if "gradients" in self.what else {}
-        for _, name in looked_at:
-            self._clipped_keys.pop(name, None)
+        if self._clipped_keys:
+            for _, name in looked_at:
+                self._clipped_keys.pop(name, None)
         if "updates" in self.what and weights:
             self._keep(weights, looked_at)
         elif looked_at:
@@ -234,19 +236,19 @@ class Looking:
         self._try(lambda look: look.add_all(chosen), chosen)
 
     def _chosen(self, what: str, tensors: dict[str, Any]) -> dict[tuple[Any, ...], Any]:
-        return {(what, name): tensor for name, tensor in tensors.items() if self._choice(name)}
+        return {(what, name): tensor for name, tensor in self._choice.among(tensors).items()}
 
     def _add(self, key: tuple[Any, ...], tensor: Any) -> None:
         self._try(lambda look: look.add_all({key: tensor}), {key: tensor})
 
     def _add_differences(self, weights: dict[str, Any]) -> None:
-        kept = {("updates", name): self._kept[name] for name in weights if name in self._kept}
+        kept = {("updates", name): copy for name, copy in self._kept.items() if name in weights}
         chosen = {key: weights[key[1]] for key in kept}
         self._try(lambda look: look.add_differences(chosen, kept), chosen)
 
     def _keep(self, weights: dict[str, Any], meanwhile: dict[tuple[Any, ...], Any]) -> None:
         """Copy weights, and look at other tensors in the same go."""
-        chosen = {name: tensor for name, tensor in weights.items() if self._choice(name)}
+        chosen = self._choice.among(weights)
         self._try(lambda look: look.keep_all(chosen, self._kept, meanwhile), meanwhile)
 
     def _try(self, act: Callable[[Look], dict[Any, Exception]], tensors: dict[tuple[Any, ...], Any]) -> None:
@@ -264,8 +266,9 @@ class Looking:
                 self._warn(name, str(found).replace(repr(key), repr(name)))
             else:
                 self._error = self._error or found
-        for key, tensor in tensors.items():
-            if hasattr(tensor, "to_local") and key not in errors:
+        spread = {kind for kind in set(map(type, tensors.values())) if hasattr(kind, "to_local")}
+        for key, tensor in tensors.items() if spread else ():
+            if type(tensor) in spread and key not in errors:
                 self._warn(key[1], "it is spread over several processes, and looked at is the part in this one")
 
     def _warn(self, name: str, reason: str) -> None:

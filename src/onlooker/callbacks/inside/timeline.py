@@ -1,11 +1,13 @@
-"""`Timeline`: what one tensor looked like over a training, in memory that does not grow.
+"""`Timeline`: what tensors looked like over a training, in memory that does not grow.
 
 Owns the rows: when there are too many, neighbours are added up two and two, so that the whole training stays visible.
+Which tensors have a timeline in common is `timelines`' business.
 """
 
 from __future__ import annotations
 
 import math
+from struct import Struct
 
 import numpy as np
 
@@ -13,15 +15,20 @@ from onlooker.core.summary import BINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from onlooker.core.summary import Summary
 
 _COLUMNS = ("step", "looks", "count", "min", "max", "total", "squares", "zeros", "nan", "inf")
-MOST_PENDING = 16
-"""Looks that are taken as they come, and put into arrays together."""
+MOST_PENDING = 64
+"""Summaries that are taken as they come, and put into arrays together: those of many tensors at each look, while they
+are in the processor's cache; of few, those of several looks."""
 
 _STEP, _LOOKS, _MIN, _MAX = 0, 1, 3, 4
+_ROW = Struct(f"={len(_COLUMNS)}d{BINS}q")
+_LAYOUT = np.dtype([("numbers", np.float64, (len(_COLUMNS),)), ("bins", np.int64, (BINS,))])
+"""A row, as it is packed and as NumPy reads it: that takes half as long as to make arrays of lists."""
 
 
 class TensorHistory:
@@ -65,46 +72,59 @@ class TensorHistory:
 
 
 class Timeline:
-    """The rows of one tensor.
+    """The rows of several tensors that are looked at at the same steps.
 
     Args:
         keep: how many rows there are at most; an even number.
+        names: of the tensors.
     """
 
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
+    def __init__(self, keep: int, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._keep, self._places = keep, {name: place for place, name in enumerate(names)}
         self._looks_in_row = 1
         self._count = 0
-        self._pending: list[tuple[int, Summary]] = []
-        self._numbers = np.zeros((min(16, keep), len(_COLUMNS)))
-        self._bins = np.zeros((min(16, keep), BINS), dtype=np.int64)
+        self._pending: list[tuple[int, list[Summary]]] = []
+        self._numbers = np.zeros((min(16, keep), len(names), len(_COLUMNS)))
+        self._bins = np.zeros((min(16, keep), len(names), BINS), dtype=np.int64)
 
-    def add(self, step: int, summary: Summary) -> None:
-        """Take what the tensor looked like after a step."""
-        self._pending.append((step, summary))
-        if len(self._pending) >= MOST_PENDING:
+    def add(self, step: int, summaries: Mapping[str, Summary]) -> None:
+        """Take what the tensors looked like after a step, and leave others alone."""
+        self._pending.append((step, [summaries[name] for name in self.names]))
+        if len(self._pending) * len(self.names) >= MOST_PENDING:
             self._flush()
 
-    def read(self) -> TensorHistory:
-        """Return all rows."""
+    def read(self, name: str) -> TensorHistory:
+        """Return all rows of one tensor."""
         self._flush()
-        return TensorHistory(self._numbers[: self._count], self._bins[: self._count])
+        place = self._places[name]
+        return TensorHistory(self._numbers[: self._count, place], self._bins[: self._count, place])
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the rows as arrays."""
+    def part(self, names: Sequence[str]) -> Timeline:
+        """Return a timeline of its own of some of the tensors."""
         self._flush()
+        timeline, places = Timeline(self._keep, names), [self._places[name] for name in names]
+        timeline._looks_in_row, timeline._count = self._looks_in_row, self._count
+        timeline._numbers, timeline._bins = self._numbers[:, places], self._bins[:, places]
+        return timeline
+
+    def state_dict(self, name: str) -> dict[str, Any]:
+        """Return the rows of one tensor, as arrays."""
+        self._flush()
+        place = self._places[name]
         return {
             "looks_in_row": self._looks_in_row,
-            "numbers": self._numbers[: self._count].copy(),
-            "bins": self._bins[: self._count].copy(),
+            "numbers": self._numbers[: self._count, place].copy(),
+            "bins": self._bins[: self._count, place].copy(),
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], keep: int) -> Timeline:
-        """Return what `state_dict` was made of; with fewer rows, if so many are too many now."""
-        timeline = cls(keep)
-        timeline._looks_in_row = int(state["looks_in_row"])
-        timeline._numbers, timeline._bins = np.array(state["numbers"]), np.array(state["bins"], dtype=np.int64)
+    def from_states(cls, states: Mapping[str, dict[str, Any]], keep: int) -> Timeline:
+        """Return what states of the same steps were made of, by name; with fewer rows, if so many are too many now."""
+        timeline, some = cls(keep, tuple(states)), list(states.values())
+        timeline._looks_in_row = int(some[0]["looks_in_row"])
+        timeline._numbers = np.stack([state["numbers"] for state in some], axis=1)
+        timeline._bins = np.stack([state["bins"] for state in some], axis=1).astype(np.int64)
         timeline._count = len(timeline._numbers)
         while timeline._count > keep:
             timeline._halve()
@@ -114,15 +134,20 @@ class Timeline:
         """Put what is pending into rows: several at once cost little more than one."""
         if not self._pending:
             return
-        numbers = np.array(
-            [(step, 1, s.count, s.min, s.max, s.total, s.squares, s.zeros, s.nan, s.inf) for step, s in self._pending]
+        packed = b"".join(
+            [
+                _ROW.pack(step, 1, s.count, s.min, s.max, s.total, s.squares, s.zeros, s.nan, s.inf, *s.bins)
+                for step, summaries in self._pending
+                for s in summaries
+            ]
         )
-        bins = np.array([summary.bins for _, summary in self._pending], dtype=np.int64)
+        rows = np.frombuffer(packed, _LAYOUT).reshape(len(self._pending), len(self.names))
+        numbers, bins = rows["numbers"], rows["bins"]
         self._pending.clear()
         at = 0
         while at < len(numbers):
             last = self._count - 1
-            missing = self._looks_in_row - int(self._numbers[last, _LOOKS]) if self._count else 0
+            missing = self._looks_in_row - int(self._numbers[last, 0, _LOOKS]) if self._count else 0
             if missing > 0:
                 taken = slice(at, at + missing)
                 both = np.concatenate([self._numbers[last : last + 1], numbers[taken]])
@@ -143,24 +168,24 @@ class Timeline:
         """Make room for one more row at least."""
         if self._count == len(self._numbers):
             more = min(max(self._count, 1), self._keep - self._count)
-            self._numbers = np.concatenate([self._numbers, np.zeros((more, len(_COLUMNS)))])
-            self._bins = np.concatenate([self._bins, np.zeros((more, BINS), dtype=np.int64)])
+            self._numbers = np.concatenate([self._numbers, np.zeros((more, *self._numbers.shape[1:]))])
+            self._bins = np.concatenate([self._bins, np.zeros((more, *self._bins.shape[1:]), dtype=np.int64)])
 
     def _halve(self) -> None:
         half, odd = divmod(self._count, 2)
         numbers, bins = self._numbers[: self._count].copy(), self._bins[: self._count].copy()
         self._looks_in_row *= 2
         self._count = half + odd
-        self._numbers[:half] = _added(numbers[: 2 * half].reshape(half, 2, -1))
-        self._bins[:half] = bins[: 2 * half].reshape(half, 2, -1).sum(axis=1)
+        self._numbers[:half] = _added(numbers[: 2 * half].reshape(half, 2, *numbers.shape[1:]))
+        self._bins[:half] = bins[: 2 * half].reshape(half, 2, *bins.shape[1:]).sum(axis=1)
         if odd:
             self._numbers[half], self._bins[half] = numbers[-1], bins[-1]
 
 
 def _added(groups: Any) -> Any:
-    """Add up groups of rows, given as shape (n, rows in a group, columns)."""
+    """Add up groups of rows, given as shape (n, rows in a group, tensors, columns)."""
     found = groups.sum(axis=1)
-    found[:, _STEP] = groups[:, -1, _STEP]
-    found[:, _MIN] = np.fmin.reduce(groups[:, :, _MIN], axis=1)
-    found[:, _MAX] = np.fmax.reduce(groups[:, :, _MAX], axis=1)
+    found[..., _STEP] = groups[:, -1, :, _STEP]
+    found[..., _MIN] = np.fmin.reduce(groups[..., _MIN], axis=1)
+    found[..., _MAX] = np.fmax.reduce(groups[..., _MAX], axis=1)
     return found

@@ -24,10 +24,10 @@ def shown(table):
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 30, 100])
 def test_when_there_are_too_many_rows_neighbours_are_added_up(count):
     arrays = [np.random.default_rng(at).normal(size=5).astype("float32") * (at + 1) for at in range(count)]
-    timeline = Timeline(8)
+    timeline = Timeline(8, ["other", "weight"])
     for at, array in enumerate(arrays):
-        timeline.add(at + 1, ol.summary(array))
-    history = timeline.read()
+        timeline.add(at + 1, {"weight": ol.summary(array), "other": ol.summary(array * 0)})
+    history = timeline.read("weight")
     assert count / 2 > len(history) or len(history) == min(count, len(history))
     assert (4 if count > 8 else count) <= len(history) <= 8
     assert history.looks.sum() == count
@@ -45,10 +45,10 @@ def test_when_there_are_too_many_rows_neighbours_are_added_up(count):
 
 
 def test_extremes_of_what_has_no_finite_elements():
-    timeline = Timeline(2)
+    timeline = Timeline(2, ["weight"])
     for value in (math.nan, 1.0, math.nan, math.inf):
-        timeline.add(1, ol.summary(np.array([value], dtype="float32")))
-    history = timeline.read()
+        timeline.add(1, {"weight": ol.summary(np.array([value], dtype="float32"))})
+    history = timeline.read("weight")
     assert history.min[0] == 1.0
     assert math.isnan(history.min[1])
     assert (history.nan.tolist(), history.inf.tolist()) == ([1, 1], [0, 1])
