@@ -39,14 +39,16 @@ class Row:
 
     Attributes:
         tensor: as long as it was not gone over.
-        parts: where its numbers are, once it was.
+        lines: what `torch_triton` has found of it, until it is joined.
+        parts: where its numbers are, after that, or as soon as `torch_groups` has gone over it; none if it is empty.
     """
 
-    __slots__ = ("dtype", "parts", "shape", "tensor")
+    __slots__ = ("dtype", "lines", "parts", "shape", "tensor")
 
     def __init__(self, tensor: torch.Tensor, dtype: str) -> None:
         self.tensor: torch.Tensor | None = tensor
         self.shape, self.dtype = tuple(tensor.shape), dtype
+        self.lines: torch_triton.Lines | None = None
         self.parts: list[Part] = []
 
 
@@ -105,6 +107,7 @@ class Sent:
 def send(rows: list[Row]) -> Sent:
     """Begin to bring the numbers of several tensors here, in one transfer for each device. Nothing waits on a GPU."""
     _go_over([row for row in rows if row.tensor is not None])
+    _join(rows)
     by_device: dict[torch.device, dict[int, torch.Tensor]] = {}
     for row in rows:
         for part in row.parts:
@@ -160,8 +163,10 @@ def _go_over(rows: Sequence[Row], kept: Sequence[torch.Tensor] | None = None) ->
     """Find the numbers of rows, or of their differences to what was kept: those of a device and type together."""
     alike: dict[tuple[torch.device, torch.dtype], tuple[list[Row], list[torch.Tensor], list[torch.Tensor]]] = {}
     for place, row in enumerate(rows):
-        tensor = row.tensor
+        tensor, row.tensor = row.tensor, None
         assert tensor is not None
+        if not tensor.numel():
+            continue
         if tensor.dtype not in TOGETHER:
             is_wide = tensor.dtype not in _FLOAT32_HOLDS and has_float64(tensor.device)
             tensor = tensor.to(torch.float64 if is_wide else torch.float32)
@@ -173,11 +178,26 @@ def _go_over(rows: Sequence[Row], kept: Sequence[torch.Tensor] | None = None) ->
             one_way = _as_piece if tensor.stride() == kept[place].stride() else torch.Tensor.contiguous
             pieces.append(one_way(tensor))
             olds.append(one_way(kept[place]))
-    for (device, _), (some, pieces, olds) in alike.items():
+    for some, pieces, olds in alike.values():
         given = (pieces, None if kept is None else olds)
-        found = torch_triton.go_over(*given) if torch_triton.is_possible(device) else None
-        for row, parts in zip(some, go_over(*given) if found is None else found, strict=True):
-            row.parts, row.tensor = parts, None
+        lines = torch_triton.go_over(*given) if torch_triton.is_possible(pieces) else None
+        if lines is not None:
+            for row, line in zip(some, lines, strict=True):
+                row.lines = line
+        else:
+            for row, parts in zip(some, go_over(*given), strict=True):
+                row.parts = parts
+
+
+def _join(rows: list[Row]) -> None:
+    """Find the numbers of rows that `torch_triton` has gone over, those on one device together."""
+    by_device: dict[torch.device, list[tuple[Row, torch_triton.Lines]]] = {}
+    for row in rows:
+        if row.lines is not None:
+            by_device.setdefault(row.lines.table.device, []).append((row, row.lines))
+    for some in by_device.values():
+        for (row, _), part in zip(some, torch_triton.join([lines for _, lines in some]), strict=True):
+            row.parts, row.lines = [part], None
 
 
 def _as_piece(tensor: torch.Tensor) -> torch.Tensor:

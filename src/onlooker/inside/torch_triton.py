@@ -1,4 +1,4 @@
-"""PyTorch's tensors on a GPU, gone over where they lie by Triton's compiled code: two launches for all of one type.
+"""PyTorch's tensors on a GPU, gone over where they lie by Triton's compiled code: one launch for all of one type.
 
 Owns which tensors can be, how they are cut into tiles, and the launches. The pass itself is in `triton_kernel`. Triton
 comes with PyTorch on Linux; where it is missing, or cannot compile, `torch_groups` does the same with PyTorch's own
@@ -8,7 +8,7 @@ operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -25,41 +25,80 @@ _STEP = 2**9
 """Elements at a time: with more, a program needs so many registers that fewer of them run beside each other."""
 
 _SOME_LINES = 32
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 _kernel: Any = None
 _is_broken = False
 
 
-def is_possible(device: torch.device) -> bool:
-    """Say whether tensors on a device can be gone over so."""
-    return device.type == "cuda" and not _is_broken and _get_kernel() is not None
+class Lines(NamedTuple):
+    """The lines of a tensor's tiles, one after another.
+
+    Attributes:
+        table: of all tensors that were gone over together, of float64, on their device.
+        first: the number of this tensor's first line.
+        tiles: how many it has.
+        length: how many elements the tensor has.
+    """
+
+    table: torch.Tensor
+    first: int
+    tiles: int
+    length: int
 
 
-def go_over(tensors: Sequence[torch.Tensor], olds: Sequence[torch.Tensor] | None = None) -> list[list[Part]] | None:
-    """Compute the numbers of several tensors, or of their differences, on their device; nothing waits.
+def is_possible(tensors: Sequence[torch.Tensor]) -> bool:
+    """Say whether tensors on one device can be gone over so: on a GPU, those of PyTorch's own class."""
+    if not tensors[0].is_cuda or _is_broken or _get_kernel() is None:
+        return False
+    return all(type(tensor) in _PLAIN for tensor in tensors)
+
+
+def go_over(tensors: Sequence[torch.Tensor], olds: Sequence[torch.Tensor] | None = None) -> list[Lines] | None:
+    """Go over several tensors, or their differences to others, on their device; nothing waits.
 
     Args:
-        tensors: of one device and one type in `TOGETHER`, each one piece of memory.
+        tensors: of one device and one type in `TOGETHER`, each one piece of memory and not empty.
         olds: what is taken away from each, of the same length and type and in the same order; None for nothing.
 
     Returns:
-        For each tensor its part; none where it is empty. None, with a word, if Triton cannot compile.
+        What `join` takes, for each tensor. None, with a word, if Triton cannot compile.
     """
+    lengths, device, dtype = [tensor.numel() for tensor in tensors], tensors[0].device, tensors[0].dtype
+    counts = [-(-length // TILE) for length in lengths]
+    table = torch.empty((sum(counts), _get_kernel().LINE), dtype=torch.float64, device=device)
+    if len(tensors) == 1:
+        first, other, tiles = tensors[0], tensors[0] if olds is None else olds[0], table
+    else:
+        first = _addresses(device, tensors)
+        other = first if olds is None else _addresses(device, olds)
+        tiles = kept_on(device, ("tiles", TILE, *lengths), lambda: _tiles(lengths))
+    if not _is_launched(_launch_tiles, (tiles, first, other, table, lengths[0]), dtype, olds is not None):
+        return None
+    found, at = [], 0
+    for length, count in zip(lengths, counts, strict=True):
+        found.append(Lines(table, at, count, length))
+        at += count
+    return found
+
+
+def join(some: Sequence[Lines]) -> list[Part]:
+    """Join the lines of several tensors on one device, from whatever calls of `go_over`, in one launch."""
+    device, width = some[0].table.device, NUMBERS + PLACES
+    size = some[0].table.element_size() * some[0].table.shape[1]
+    spans = [number for one in some for number in (one.table.data_ptr() + one.first * size, one.tiles)]
+    numbers = torch.empty((len(some), width), dtype=torch.float64, device=device)
+    with torch.cuda.device_of(numbers):
+        over_lines = _get_kernel().over_lines[(len(some),)]
+        over_lines(kept_on(device, ("spans", *spans), lambda: spans), numbers, width=width, some=_SOME_LINES)
+    return [Part(numbers, place, one.length, 0) for place, one in enumerate(some)]
+
+
+def _is_launched(launch: Any, *given: Any) -> bool:
+    """Launch something; if that cannot be, say so, and never try again."""
     global _is_broken
-    lengths = [tensor.numel() for tensor in tensors]
-    places = [place for place, length in enumerate(lengths) if length]
-    found: list[list[Part]] = [[] for _ in tensors]
-    if not places:
-        return found
-    some, device = [lengths[place] for place in places], tensors[0].device
-    addresses = _addresses(device, [tensors[place] for place in places])
-    others = addresses if olds is None else _addresses(device, [olds[place] for place in places])
-    tiles = kept_on(device, ("tiles", TILE, *some), lambda: _tiles(some))
-    spans = kept_on(device, ("spans", TILE, *some), lambda: _spans(some))
-    lines = torch.empty((len(tiles), _get_kernel().LINE), dtype=torch.float64, device=device)
-    numbers = torch.empty((len(some), NUMBERS + PLACES), dtype=torch.float64, device=device)
     try:
-        _launch(tensors[0].dtype, olds is not None, (tiles, addresses, others, lines), (lines, spans, numbers))
+        launch(*given)
     except Exception as error:
         _is_broken = True
         shown = " ".join(str(error).split())
@@ -67,21 +106,23 @@ def go_over(tensors: Sequence[torch.Tensor], olds: Sequence[torch.Tensor] | None
             f"Triton cannot compile here ({type(error).__name__}: {shown:.200}), so looking at what is on the GPU "
             f"takes many more operations"
         )
-        return None
-    for number, place in enumerate(places):
-        found[place].append(Part(numbers, number, lengths[place], 0))
-    return found
+    return not _is_broken
 
 
-def _launch(dtype: torch.dtype, is_difference: bool, first: tuple[Any, ...], second: tuple[Any, ...]) -> None:
-    kernel, (tiles, spans) = _get_kernel(), (first[0], second[1])
-    kind = getattr(kernel.tl, str(dtype).removeprefix("torch."))
-    with torch.cuda.device_of(tiles):
-        kernel.over_tiles[(len(tiles),)](*first, kind=kind, is_difference=is_difference, step=_STEP)
-        kernel.over_lines[(len(spans),)](*second, width=NUMBERS + PLACES, some=_SOME_LINES)
+def _launch_tiles(given: tuple[Any, ...], dtype: torch.dtype, is_difference: bool) -> None:
+    kernel, tiles, lines = _get_kernel(), given[0], given[3]
+    with torch.cuda.device_of(lines):
+        kernel.over_tiles[(len(lines),)](
+            *given,
+            kind=getattr(kernel.tl, str(dtype).removeprefix("torch.")),
+            is_difference=is_difference,
+            is_single=tiles is lines,
+            size=TILE,
+            step=_STEP,
+        )
 
 
-def _addresses(device: torch.device, tensors: list[torch.Tensor]) -> torch.Tensor:
+def _addresses(device: torch.device, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return where tensors are, on their device; mostly that is where they were at the last look."""
     found = [tensor.data_ptr() for tensor in tensors]
     return kept_on(device, ("addresses", *found), lambda: found)
@@ -94,12 +135,6 @@ def _tiles(lengths: list[int]) -> list[tuple[int, int, int]]:
         for number, length in enumerate(lengths)
         for start in range(0, length, TILE)
     ]
-
-
-def _spans(lengths: list[int]) -> list[tuple[int, int]]:
-    """Return of each tensor the number of its first tile, and how many it has."""
-    counts = [-(-length // TILE) for length in lengths]
-    return [(sum(counts[:number]), count) for number, count in enumerate(counts)]
 
 
 def _get_kernel() -> Any:
