@@ -13,6 +13,7 @@ import torch
 from onlooker.core.summary import BINS, Summary
 
 from . import torch_triton
+from .numpy import summary_of
 from .torch_groups import NUMBERS, PLACES, Part, go_over, has_float64
 from .torch_kinds import TOGETHER, is_one_piece
 
@@ -24,7 +25,7 @@ _ZERO, _INFINITE = BINS // 2 + 1, PLACES - 2
 _OTHERS = [0, _ZERO, _INFINITE, PLACES - 1]
 """The places that are no bins: negative infinity, zero, infinity and NaN."""
 
-_INFINITY, _NAN = float("inf"), float("nan")
+_NAN = float("nan")
 
 _Line = tuple[list[float], list[int], list[int], float]
 """Of a part the four numbers, the counts of the other places, those of the bins, and what was taken away before."""
@@ -135,11 +136,12 @@ def finish_sent(sent: Sent) -> list[Summary]:
         tables.append(list(zip(numbers, counts[:, _OTHERS].tolist(), bins, taken, strict=True)))
     found = []
     for row in sent.rows:
-        lines = []
+        summary = None
         for part in row.parts:
             number, at = sent.places[id(part.numbers)]
-            lines.append(tables[number][at + part.place])
-        found.append(_summary(row, lines))
+            of_part = _summary(row, part, tables[number][at + part.place])
+            summary = of_part if summary is None else summary + of_part
+        found.append(_of_nothing(row) if summary is None else summary)
     return found
 
 
@@ -207,27 +209,22 @@ def _as_piece(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.as_strided((tensor.numel(),), (1,)) if is_one_piece(tensor) else tensor.contiguous()
 
 
-def _summary(row: Row, lines: list[_Line]) -> Summary:
-    """Add up the numbers of a tensor's parts."""
-    low, high, total, squares, finite, zeros, nan, inf = _INFINITY, -_INFINITY, 0.0, 0.0, 0, 0, 0, 0
-    for part, ((low_, high_, total_, squares_), (negative, zero, positive, not_a_number), _, taken) in zip(
-        row.parts, lines, strict=True
-    ):
-        some = part.length + part.padding - negative - positive - not_a_number
-        low, high = min(low, -low_), max(high, high_)
-        total += some * taken + total_
-        squares += squares_ + (taken * (2 * total_ + some * taken) if taken else 0.0)
-        finite, zeros, inf = finite + some, zeros + zero, inf + negative + positive
-        nan += not_a_number - part.padding
-    if len(lines) == 1:
-        bins = lines[0][2]
-    else:
-        bins = [sum(some) for some in zip(*(line[2] for line in lines), strict=True)] or [0] * BINS
+def _of_nothing(row: Row) -> Summary:
+    return summary_of(([0.0] * 7, [0] * BINS), row.shape, row.dtype, 0)
+
+
+def _summary(row: Row, part: Part, line: _Line) -> Summary:
+    """Return what a part of a tensor looks like."""
+    (low, high, total, squares), (negative, zeros, positive, nan), bins, taken = line
+    nan, inf = nan - part.padding, negative + positive
+    finite = part.length - nan - inf
+    if taken:
+        total, squares = finite * taken + total, squares + taken * (2 * total + finite * taken)
     return Summary(
-        count=sum(part.length for part in row.parts),
+        count=part.length,
         shape=row.shape,
         dtype=row.dtype,
-        min=low + 0.0 if finite else _NAN,
+        min=0.0 - low if finite else _NAN,  # so that a zero has no sign
         max=high + 0.0 if finite else _NAN,
         total=total,
         squares=squares,
