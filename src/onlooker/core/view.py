@@ -33,6 +33,9 @@ if TYPE_CHECKING:
         def add_differences(self, tensors: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Exception]:
             """Look at how far tensors are from their copies; return the errors."""
 
+        def send(self) -> bool:
+            """Have the numbers brought here, and wait for nothing; return whether some are on their way."""
+
         def fetch(self) -> dict[Any, Summary]:
             """Return all summaries, with one transfer for each device."""
 

@@ -36,6 +36,7 @@ class Look:
 
     def __init__(self) -> None:
         self._found: dict[Any, Any] = {}
+        self._sent: list[tuple[Any, list[Any], Any]] = []  # a module, the keys of rows that it has sent, and how
 
     def add(self, key: Any, tensor: Any) -> None:
         """Look at a tensor. Nothing is waited for.
@@ -118,16 +119,43 @@ class Look:
         self._found.update(found)
         return errors
 
+    def send(self) -> bool:
+        """Begin to bring all numbers here that are on a device, once all tensors were added. Nothing is waited for.
+
+        Returns:
+            Whether some are on their way, so that it is worth to `fetch` them later. Of what is here already, and of
+            libraries that cannot send, there are none.
+
+        Example:
+            >>> import numpy
+            >>> look = Look()
+            >>> look.add("weights", numpy.ones(3))
+            >>> look.send()
+            False
+        """
+        for module, keys in self._on_devices():
+            if hasattr(module, "send"):
+                self._sent.append((module, keys, module.send([self._found[key] for key in keys])))
+        return bool(self._sent)
+
     def fetch(self) -> dict[Any, Summary]:
         """Return what the tensors looked like, by key, in the order in which they were added."""
+        while self._sent:
+            module, keys, sent = self._sent[-1]
+            self._found.update(zip(keys, module.finish_sent(sent), strict=True))
+            self._sent.pop()
+        for module, keys in self._on_devices():
+            summaries = module.finish([self._found[key] for key in keys])
+            self._found.update(zip(keys, summaries, strict=True))
+        return self._found
+
+    def _on_devices(self) -> list[tuple[Any, list[Any]]]:
+        """Return the keys of what is no summary yet, by the module that knows it."""
         waiting: dict[str, list[Any]] = {}
         for key, found in self._found.items():
             if not isinstance(found, Summary):
                 waiting.setdefault(type(found).__module__, []).append(key)
-        for module, keys in waiting.items():
-            summaries = sys.modules[module].finish([self._found[key] for key in keys])
-            self._found.update(zip(keys, summaries, strict=True))
-        return self._found
+        return [(sys.modules[module], keys) for module, keys in waiting.items()]
 
 
 def _together(name: str, *given: Mapping[Any, Any]) -> Callable[..., Any] | None:

@@ -81,6 +81,19 @@ def _is_on_cpu(array: Any) -> bool:
     return all(device.platform == "cpu" for device in array.devices())
 
 
+def send(rows: list[Row]) -> list[Row]:
+    """Begin to bring the numbers of several arrays here. Nothing is waited for."""
+    for row in rows:
+        for numbers in row.numbers.values():
+            numbers.copy_to_host_async()
+    return rows
+
+
+def finish_sent(rows: list[Row]) -> list[Summary]:
+    """Return what arrays look like whose numbers were sent; wait for them if they are not here yet."""
+    return finish(rows)
+
+
 def finish(rows: list[Row]) -> list[Summary]:
     """Fetch the numbers of several arrays, in one transfer."""
     fetched = jax.device_get([row.numbers for row in rows])

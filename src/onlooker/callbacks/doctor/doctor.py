@@ -13,10 +13,9 @@ from operator import methodcaller
 from onlooker.callbacks.inside import Inside
 from onlooker.callbacks.inside.choice import Choice
 from onlooker.callbacks.inside.counted import CountedLooking
-from onlooker.callbacks.inside.looking import NEEDS
+from onlooker.callbacks.inside.looking import available
 from onlooker.callbacks.numbers_in import numbers_in
 from onlooker.core.callback import Callback
-from onlooker.core.declaration import ABSENT
 from onlooker.core.gate import Gate
 from onlooker.core.record import Alert, Picture, Record, Summaries
 from onlooker.core.trigger import at, checked_trigger
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     from onlooker.core.conditions import Trigger
     from onlooker.core.logs import Logs
-    from onlooker.core.run import Run
 
 _MOST_LOGS = 100  # batches whose logs are kept between two looks
 _NAMED = 3  # places that an alert names, besides the worst
@@ -51,7 +49,8 @@ class Doctor(Callback):
 
     Acts in `on_train_begin`, where it forgets the training before, `on_train_batch_begin` and `on_train_batch_end`,
     where it looks if it is time to, `on_epoch_end` and `on_train_end`. Reads from the logs all that is a number, and
-    above all `loss` and `val_loss`; writes none. Logs on a device are read only when it looks.
+    above all `loss` and `val_loss`; writes none. What is on a device, logs and what an `Inside` has seen, it waits for
+    only when it looks: rules judge it along with the batch at hand, and may stop the training.
 
     Args:
         rules: the rules; None (default) for all of them. `ol.callbacks.doctor_rules(...)` leaves some out and changes
@@ -113,7 +112,7 @@ class Doctor(Callback):
     def _set_up(self) -> None:
         self.alerts: list[Alert] = []
         self._judged: set[str] = set()  # rules that had something to judge by
-        self._is_due, self._ask = False, self._arm
+        self._is_due, self._due_after, self._ask = False, 0, self._arm
         self._looking: CountedLooking | None = None
         self._insides: list[Inside] | None = None  # before a training
         self._has_inside = False
@@ -149,7 +148,7 @@ class Doctor(Callback):
         wanted = (
             what for one in insides or self.rules for what in (one.what if isinstance(one, Inside) else one.reads)
         )
-        self._what = _available(run, wanted)
+        self._what = available(run, wanted)
         self._looking = CountedLooking(self._what, Choice()) if self._what and not insides else None
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
@@ -172,14 +171,17 @@ class Doctor(Callback):
             return
         run = self.run
         if self._looking is not None:
-            seen = self._looking.end(run)
-            if seen is None:
+            ended = self._looking.end(run)
+            if ended is None:
                 return
-            self._seen, self._seen_at = seen.summaries, run.step
+            self._seen, self._seen_at = self._looking.fetch(ended).summaries, run.step
         elif not self._has_inside:
             self._seen_at = run.step
-        elif not self._seen:
-            return
+        else:
+            for inside in self._insides or ():
+                inside.settle()
+            if not self._seen:
+                return
         self._is_due = False
         examination = Examination(run, self._seen_at, self._seen, self._logs, self._what)
         self._logs.clear()
@@ -207,8 +209,10 @@ class Doctor(Callback):
         if isinstance(record, Picture):
             self._pictures.append(record)
         elif isinstance(record, Summaries) and self._is_due and self._has_inside:
-            self._seen[record.what] = record.summaries
-            self._seen_at = record.step or 0
+            step = record.step or 0
+            if step > self._due_after or step == self.run.step:  # a look from before may come late from a device
+                self._seen[record.what] = record.summaries
+                self._seen_at = step
 
     def report(self) -> Any:
         """Return a table of rich's with all alerts: `rich.print(doctor.report())`; a notebook shows it by itself.
@@ -238,7 +242,7 @@ class Doctor(Callback):
 
     def _arm(self, batch: int, logs: Logs | None = None) -> None:
         """Look at the next step: called where the trigger lets it through."""
-        self._is_due = True
+        self._is_due, self._due_after = True, self.run.step
 
     def _look_at_pictures(self) -> None:
         pictures, self._pictures = self._pictures, []
@@ -287,14 +291,3 @@ class Doctor(Callback):
             print(as_text(alert), file=self.stream or sys.stdout, flush=True)
         if rule.name in self.stop_on:
             self.run.stop(f"Doctor: {alert}")
-
-
-def _available(run: Run, wanted: Iterable[str]) -> list[str]:
-    """Return what can be looked at in a run, of what rules want."""
-    found = []
-    for what in dict.fromkeys(wanted):
-        need = NEEDS.get(what, "weights")
-        support = run.host.abilities.get(need)
-        if (support is None or support.level != ABSENT) and run.view.lacks(need) is None:
-            found.append(what)
-    return found

@@ -53,11 +53,6 @@ class Choice:
         """The patterns that no name has matched."""
         return self._idle
 
-    @property
-    def has_chosen(self) -> bool:
-        """Whether one of them was chosen, or all are."""
-        return self.patterns is None or any(self._known.values())
-
     def among(self, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return those whose names are chosen."""
         if self.patterns is None:

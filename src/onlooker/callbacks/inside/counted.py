@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from onlooker.core.run import Run
 
-    from .looking import Seen
+    from .seen import Ended, Seen
 
 
 class CountedLooking(Looking):
@@ -37,16 +37,24 @@ class CountedLooking(Looking):
             raise
         self._is_set_up = True
 
-    def end(self, run: Run) -> Seen | None:
+    def end(self, run: Run) -> Ended | None:
         """Do what `Looking.end` does; of a look that could not be set up there is nothing to take."""
         if not self._is_set_up:
             return None
         try:
-            seen = super().end(run)
+            return super().end(run)
         except Exception as error:
             self._count(error)
             raise
-        self.succeeded += seen is not None
+
+    def fetch(self, ended: Ended) -> Seen:
+        """Do what `Looking.fetch` does."""
+        try:
+            seen = super().fetch(ended)
+        except Exception as error:
+            self._count(error)
+            raise
+        self.succeeded += 1
         return seen
 
     def _count(self, error: Exception) -> None:

@@ -1,27 +1,27 @@
 """`Inside`: what the tensors of a model look like while it trains.
 
-Owns the arguments, when to look, and what is done with what was seen. How a look goes is `looking`'s business, the past
-is `timeline`'s, what stands out `standing_out`'s, and how it is shown `table`'s and `figures`'.
+Owns the arguments, when to look, and what is done with what was seen. How a look goes is `looking`'s business, what it
+waits for `waiting`'s, the past is `past`'s, what stands out in it `standing_out`'s, and how it is shown `shown`'s.
 """
 
 from __future__ import annotations
 
 from onlooker.core.callback import Callback
-from onlooker.core.errors import NotAttachedError, missing_extra, warn
+from onlooker.core.errors import warn
 from onlooker.core.gate import Gate
 from onlooker.core.record import Scalars, Summaries
 from onlooker.core.trigger import checked_trigger
 from onlooker.core.trigger import every as every_
 
-from .beginnings import Beginnings
 from .choice import Choice
 from .counted import CountedLooking
 from .looking import NEEDS
-from .naming import advice_without, checked_most, checked_one, checked_what, listed, not_seen
-from .sheets import all_sheets
-from .standing_out import layer_looks, ratios, worst_first
+from .naming import advice_without, checked_one, checked_what, listed, not_seen
+from .past import Past
+from .shown import figure_of_layers, figure_of_tensor, table_of
+from .standing_out import ratios
 from .timeline import TensorHistory
-from .timelines import Timelines
+from .waiting import Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from onlooker.core.logs import Logs
     from onlooker.core.summary import Summary
 
-    from .looking import Seen
+    from .seen import Ended, Seen
 
 
 class Inside(Callback):
@@ -40,9 +40,13 @@ class Inside(Callback):
 
     Acts in `on_train_begin`, where it forgets the training before, `on_train_batch_begin`, where it decides whether to
     look and sets up what that needs, `on_train_batch_end`, where it takes everything down and hands out its records,
-    and `on_train_end`. Reads and writes no logs. A look waits for a batch in which an optimizer steps. Records, for
-    whoever keeps them: `Summaries` for each of `what`, and `Scalars` with `gradient_norm` and, where gradients were
-    clipped, `clipped_gradient_norm`, over the weights that are looked at.
+    `on_epoch_end` and `on_train_end`. Reads and writes no logs. A look waits for a batch in which an optimizer steps.
+    Records, for whoever keeps them: `Summaries` for each of `what`, and `Scalars` with `gradient_norm` and, where
+    gradients were clipped, `clipped_gradient_norm`, over the weights that are looked at.
+
+    No device is waited for as a batch ends: what a look has found there is handed out, with the look's own step and
+    epoch, when the next look has ended, when the epoch ends, or as soon as anything of this callback is read, which
+    waits. An error that comes up while reading is raised in the next hook, where `on_error` says what becomes of it.
 
     Observing changes nothing: a training with it ends with bit-identical weights.
 
@@ -55,10 +59,6 @@ class Inside(Callback):
             it, or a list of them; None for all.
         keep: how many rows of the past are kept of each tensor, an even number. When there are more looks, neighbours
             are added up, so that the whole training stays visible. A row takes 600 bytes.
-
-    Attributes:
-        latest: what the last look has found: by what and by name, `Summary` objects.
-        latest_step: the step of that look; None before the first.
 
     Raises:
         ValueError: a name in `what` is unknown, or another argument is out of its range.
@@ -104,29 +104,30 @@ class Inside(Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self._timelines = Timelines(self.keep_rows)
-        self._beginnings = Beginnings()
+        self._past = Past(self.keep_rows)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set up what belongs to a training under way."""
         self._choice = Choice(self.layers)
         self._looking = CountedLooking(self.what, self._choice)
         self._is_armed = self._has_warned = False
+        self._waiting = Waiting(self._looking.fetch, self._take)
         self._ask: Callable[..., None] = self._arm
-        self.latest: dict[str, dict[str, Summary]] = {}
-        self.latest_step: int | None = None
 
     def __repr__(self) -> str:
-        return f"Inside({', '.join(self.what)}; {self.every!r}, last look at step {self.latest_step})"
+        return f"Inside({', '.join(self.what)}; {self.every!r}, last look at step {self._past.latest_step})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a training under way."""
-        left_out = ("_looking", "_ask", "_choice")
+        self.settle()
+        left_out = ("_looking", "_waiting", "_ask", "_choice", "_is_armed", "_has_warned")
         return {name: value for name, value in super().__getstate__().items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take back what `__getstate__` returned."""
         self.__dict__.update(state)
-        self._choice = Choice(self.layers)
-        self._looking = CountedLooking(self.what, self._choice)
-        self._is_armed, self._ask = False, self._arm
+        self._begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget the training before."""
@@ -145,43 +146,64 @@ class Inside(Callback):
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Take everything down, and keep and hand out what was seen if an optimizer has stepped."""
         if self._is_armed:
-            seen = self._looking.end(self.run)
-            if seen is not None:
+            ended = self._looking.end(self.run)
+            if ended is not None:
                 self._is_armed = False
-                self._take(seen)
+                self._warn_of_idle_patterns()
+                self._waiting.put(ended)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Hand out what is on its way from a device: callbacks behind this one have it in their `on_epoch_end`."""
+        self._waiting.settle()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Let go of the model."""
         self._is_armed = False
         self._looking.rest()
+        self._waiting.settle()
 
     def _arm(self, batch: int, logs: Logs | None = None) -> None:
         """Look at the next step: called where the trigger lets it through."""
         self._is_armed = True
 
-    def _take(self, seen: Seen) -> None:
-        run = self.run
-        self.latest, self.latest_step = {}, run.step
+    def _warn_of_idle_patterns(self) -> None:
         if self._choice.idle and not self._has_warned:
             self._has_warned = True
             idle = ", ".join(map(repr, self._choice.idle))
             warn(f"Inside(layers={self.layers!r}): {idle} matches no name; there are: {listed(self._choice.asked)}")
-        if not self._choice.has_chosen:
-            return
-        for what in self.what:
-            summaries = seen.summaries.get(what, {})
-            if not summaries:
-                continue
-            self.latest[what] = summaries
-            self._timelines.add(what, run.step, summaries)
-            run.record(Summaries(what, summaries))
-        self._beginnings.take(run.step, self.latest)
+
+    def _take(self, ended: Ended, seen: Seen) -> None:
+        """Keep and hand out what a look has seen."""
+        found = {what: seen.summaries[what] for what in self.what if seen.summaries.get(what)}
+        self._past.take(ended.step, found)
+        run, when = self.run, {"step": ended.step, "epoch": ended.epoch}
+        for what, summaries in found.items():
+            run.record(Summaries(what, summaries, **when))
         norms = seen.norms()
         if norms:
-            run.record(Scalars(norms))
+            run.record(Scalars(norms, **when))
+
+    def settle(self) -> None:
+        """Hand out what is on its way from a device; that is waited for. Whoever reads anything here does so, too."""
+        self._waiting.ask()
+
+    def _settled(self) -> Past:
+        self.settle()
+        return self._past
+
+    @property
+    def latest(self) -> dict[str, dict[str, Summary]]:
+        """What the last look has found: by what and by name, `Summary` objects. To read it waits for the device."""
+        return self._settled().latest
+
+    @property
+    def latest_step(self) -> int | None:
+        """The step of the last look; None before the first. To read it waits for the device."""
+        return self._settled().latest_step
 
     def counts(self) -> CountedLooking:
         """Return what counts the looks of this training, and those that failed."""
+        self.settle()
         return self._looking
 
     def advice_without(self, absent: frozenset[str]) -> str | None:
@@ -195,7 +217,7 @@ class Inside(Callback):
             ValueError: `what` is nothing to look at.
         """
         checked_one(what)
-        return self._timelines.names(what)
+        return self._settled().timelines.names(what)
 
     def history(self, name: str, what: str) -> TensorHistory:
         """Return what one tensor has looked like over the training, as arrays.
@@ -210,17 +232,10 @@ class Inside(Callback):
             ValueError: `what` is nothing to look at.
         """
         checked_one(what)
-        found = self._timelines.read(what, name)
+        found = self._settled().timelines.read(what, name)
         if found is None:
-            raise KeyError(not_seen(name, what, self.what, self.names(what), self._model()))
+            raise KeyError(not_seen(name, what, self.what, self.names(what), getattr(self, "model", None)))
         return found
-
-    def _model(self) -> Any:
-        """Return the model that is or was trained; None where this is a copy that has never seen one."""
-        try:
-            return self.model
-        except NotAttachedError:
-            return None
 
     def ratios(self) -> dict[str, float]:
         """Return how large each layer's last update was, relative to its weights: the ratio of the norms.
@@ -244,11 +259,7 @@ class Inside(Callback):
         Example:
             `rich.print(inside.table())`
         """
-        from .table import LayerTable
-
-        layers = worst_first(layer_looks(self.latest, self._beginnings))
-        shown = layers[: checked_most(most)]
-        return LayerTable(shown, self.latest_step, len(layers) - len(shown))
+        return table_of(self._settled(), most)
 
     def plot(self, name: str | None = None, what: str = "weights") -> Any:
         """Draw the training so far, with matplotlib.
@@ -269,26 +280,14 @@ class Inside(Callback):
             KeyError: the name was never seen.
             ValueError: there is nothing to draw yet, or `what` is nothing to look at.
         """
-        try:
-            from .figures import draw_layers, draw_ridges
-        except ModuleNotFoundError as error:
-            if error.name != "matplotlib":
-                raise
-            raise missing_extra("plot", "matplotlib") from None
         if name is not None:
-            return draw_ridges(f"{what} of {name}", self.history(name, what))
-        sheets = all_sheets(lambda one: {name: self.history(name, one) for name in self.names(one)})
-        if not sheets:
-            raise ValueError("there is nothing to draw: nothing was looked at yet that is drawn layer by layer")
-        looks = worst_first(layer_looks(self.latest, self._beginnings))
-        return draw_layers(sheets, [one.name for one in looks if one.stands_out])
+            return figure_of_tensor(f"{what} of {name}", lambda: self.history(name, what))
+        return figure_of_layers(self._settled())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the past, as arrays."""
-        return {"tensors": self._timelines.state(), "beginnings": self._beginnings.state_dict()}
+        return self._settled().state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back the past."""
-        self._timelines = Timelines.from_state(state["tensors"], self.keep_rows)
-        if "beginnings" in state:  # states of earlier versions have none
-            self._beginnings = Beginnings.from_state(state["beginnings"])
+        self._past.load_state_dict(state)

@@ -6,7 +6,10 @@ is `Inside`'s business, and what to make of it too.
 
 from __future__ import annotations
 
+from onlooker.core.declaration import ABSENT
 from onlooker.core.errors import AbsentError, LookError, warn
+
+from .seen import Ended, Seen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from onlooker.core.run import Run
-    from onlooker.core.summary import Summary
     from onlooker.core.view import Look
 
     from .choice import Choice
@@ -31,45 +33,15 @@ PATIENCE = 128
 """Batches in a row without a step, as in an accumulation, before one is told that nothing is looked at."""
 
 
-class Seen:
-    """What one look has found.
-
-    Attributes:
-        summaries: by what and by name.
-        clipped: of gradients that were clipped, what they looked like afterwards, by name.
-    """
-
-    def __init__(self) -> None:
-        self.summaries: dict[str, dict[str, Summary]] = {}
-        self.clipped: dict[str, Summary] = {}
-
-    def take(self, found: Iterable[tuple[tuple[Any, ...], Summary]]) -> None:
-        """Take summaries by their keys; those of several calls of one module are added up."""
-        for key, summary in found:
-            what, name = key[0], key[1]
-            of_what = self.clipped if what == "clipped" else self.summaries.setdefault(what, {})
-            of_what[name] = of_what[name] + summary if len(key) > 2 and name in of_what else summary
-
-    def sort(self) -> None:
-        """Put all in the model's order, which optimizers and backward passes need not have."""
-        for first, others in (("weights", ("gradients", "updates")), ("activations", ("activation_gradients",))):
-            names = list(self.summaries.get(first, ()))
-            for what in others:
-                of_what = self.summaries.get(what, {})
-                if list(of_what) != names:
-                    places = {name: place for place, name in enumerate(names)}
-                    ordered = sorted(of_what, key=lambda name: places.get(name, len(places)))
-                    self.summaries[what] = {name: of_what[name] for name in ordered}
-
-    def norms(self) -> dict[str, float]:
-        """Return the norm of all gradients together, before clipping and, where there was some, after it."""
-        gradients = self.summaries.get("gradients", {})
-        if not gradients:
-            return {}
-        found = {"gradient_norm": _norm(gradients.values())}
-        if self.clipped:
-            found["clipped_gradient_norm"] = _norm({**gradients, **self.clipped}.values())
-        return found
+def available(run: Run, wanted: Iterable[str]) -> list[str]:
+    """Return what can be looked at in a run, of what is wanted."""
+    found = []
+    for what in dict.fromkeys(wanted):
+        need = NEEDS.get(what, "weights")
+        support = run.host.abilities.get(need)
+        if (support is None or support.level != ABSENT) and run.view.lacks(need) is None:
+            found.append(what)
+    return found
 
 
 class Looking:
@@ -121,8 +93,10 @@ class Looking:
             self.leave()
             raise
 
-    def end(self, run: Run) -> Seen | None:
-        """Return what was seen, if an optimizer has stepped in the batch that ends; else None. No hooks are left.
+    def end(self, run: Run) -> Ended | None:
+        """Return what `fetch` takes, if an optimizer has stepped in the batch that ends; else None. No hooks are left.
+
+        No device is waited for: its numbers begin their way here.
 
         Raises:
             Exception: what went wrong while looking; it was held back, so as not to come up within a user's step.
@@ -150,11 +124,11 @@ class Looking:
             return None
         self._look, self._batches_in_vain = None, 0
         self._add_rest(look, run)
-        seen = Seen()
-        found = look.fetch().items()
-        seen.take([one for one in found if self._counts(one[0])] if self._unclipped else found)
-        seen.sort()
-        return seen
+        return Ended(look, run, self._unclipped, self._clipped_keys)
+
+    def fetch(self, ended: Ended) -> Seen:
+        """Return what a look has seen that has ended; wait for what is not here yet."""
+        return ended.fetch()
 
     def leave(self) -> None:
         """Take all hooks away."""
@@ -188,13 +162,6 @@ class Looking:
     def _clipped(self, gradients: dict[str, Any]) -> None:
         self._add_all("clipped", gradients)
         self._clipped_keys.update({name: self._unclipped[name] for name in gradients if name in self._unclipped})
-
-    def _counts(self, key: tuple[Any, ...]) -> bool:
-        """Say whether what was looked at belongs to the last step: gradients are also looked at before."""
-        what, name = key[0], key[1]
-        if what == "clipped":
-            return name in self._clipped_keys
-        return what != "gradients" or key == self._clipped_keys.get(name, (what, name))
 
     def _after(self, weights: dict[str, Any]) -> None:
         self._has_stepped = True
@@ -276,7 +243,3 @@ class Looking:
         if about not in self._warned:
             self._warned.add(about)
             warn(f"Inside leaves out {name!r}: {reason}" if name else f"Inside: {reason}")
-
-
-def _norm(summaries: Iterable[Summary]) -> float:
-    return float(sum(summary.squares for summary in summaries) ** 0.5)

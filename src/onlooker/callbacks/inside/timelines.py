@@ -49,6 +49,10 @@ class Timelines:
         timeline = self._timelines.get((what, name))
         return None if timeline is None else timeline.read(name)
 
+    def histories(self, what: str) -> dict[str, TensorHistory]:
+        """Return the past of all, by name."""
+        return {name: self._timelines[what, name].read(name) for name in self.names(what)}
+
     def state(self) -> list[dict[str, Any]]:
         """Return the past of each tensor, as arrays."""
         return [

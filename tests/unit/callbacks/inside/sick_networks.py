@@ -38,7 +38,7 @@ def train(model, optimizer, *, steps=5, inside=None, before_step=lambda number, 
 
 
 def ordered(inside):
-    return worst_first(layer_looks(inside.latest, inside._beginnings))
+    return worst_first(layer_looks(inside.latest, inside._past.beginnings))
 
 
 def scaled(factor, make, lr, steps=3):

@@ -113,7 +113,7 @@ def sick(kind):
 )
 def test_the_sick_layer_comes_first(kind, layer, words):
     inside = sick(kind)
-    first = worst_first(layer_looks(inside.latest, inside._beginnings))[0]
+    first = worst_first(layer_looks(inside.latest, inside._past.beginnings))[0]
     assert first.name == layer
     text = shown(inside.table())
     assert any(words in line for line in text.splitlines())

@@ -141,7 +141,7 @@ def test_a_resumed_training_remembers_how_it_began():
     inside = of_its_own(0.3, steps=60)
     copy = ol.callbacks.Inside()
     copy.load_state_dict(inside.state_dict())
-    copy.latest = inside.latest
+    copy._past.latest = inside.latest
     assert [one.remarks for one in ordered(copy)] == [one.remarks for one in ordered(inside)]
     old = {"tensors": inside.state_dict()["tensors"]}
     copy.load_state_dict(old)  # of a version that did not keep it
