@@ -21,6 +21,7 @@ LOWEST_EXPONENT = -28
 
 _HALF = BINS // 2
 _NAN = float("nan")
+_NAMES = ("bins", "count", "dtype", "inf", "max", "min", "nan", "shape", "squares", "total", "zeros")
 
 
 def bin_bounds(index: int) -> tuple[float, float]:
@@ -66,7 +67,7 @@ class Summary:
         zeros: how many are exactly 0.
         nan: how many are NaN.
         inf: how many are infinite.
-        bins: how many are in each of the `BINS` bins that `bin_bounds` tells.
+        given_bins: what `bins` is made of when it is read: a list, or what has a `tolist`, such as an array.
 
     Example:
         >>> import onlooker as ol, numpy
@@ -77,11 +78,10 @@ class Summary:
         6
     """
 
-    __slots__ = ("bins", "count", "dtype", "inf", "max", "min", "nan", "shape", "squares", "total", "zeros")
+    __slots__ = ("count", "dtype", "given_bins", "inf", "max", "min", "nan", "shape", "squares", "total", "zeros")
 
     def __init__(
         self,
-        *,
         count: int,
         shape: tuple[int, ...] | None,
         dtype: str,
@@ -92,12 +92,22 @@ class Summary:
         zeros: int,
         nan: int,
         inf: int,
-        bins: Sequence[int],
+        bins: Any,
     ) -> None:
         self.count, self.shape, self.dtype = count, shape, dtype
-        self.min, self.max, self.total, self.squares = min, max, total, squares
+        self.min, self.max = min, max
+        self.total, self.squares = total, squares
         self.zeros, self.nan, self.inf = zeros, nan, inf
-        self.bins = bins
+        self.given_bins = bins
+
+    @property
+    def bins(self) -> Sequence[int]:
+        """How many elements are in each of the `BINS` bins that `bin_bounds` tells. They become a list when read."""
+        bins: Any = self.given_bins
+        if not isinstance(bins, list):
+            bins = self.given_bins = bins.tolist() if hasattr(bins, "tolist") else list(bins)
+        found: list[int] = bins
+        return found
 
     @property
     def finite(self) -> int:
@@ -196,6 +206,9 @@ class Summary:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and _comparable(self) == _comparable(other)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Summary.from_dict, (self.as_dict(),)  # plain data, whatever the bins were given as
+
     def __repr__(self) -> str:
         bad = f", {self.nan} NaN, {self.inf} infinite" if self.nan or self.inf else ""
         shape = "×".join(map(str, self.shape)) if self.shape else str(self.count)
@@ -212,7 +225,7 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all attributes as plain data, for JSON."""
-        found = {name: getattr(self, name) for name in self.__slots__}
+        found = {name: getattr(self, name) for name in _NAMES}
         return found | {"shape": None if self.shape is None else list(self.shape), "bins": list(self.bins)}
 
     @classmethod

@@ -143,5 +143,5 @@ def _of_row(row: Mapping[str, Any], shape: tuple[int, ...], dtype: str) -> Summa
         zeros=int(row["zeros"]),
         nan=nan,
         inf=count - finite - nan,
-        bins=row["bins"].tolist(),
+        bins=row["bins"],
     )

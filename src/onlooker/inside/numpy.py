@@ -107,24 +107,13 @@ def summarise_difference(array: Any, kept: Any, dtype: str = "") -> Summary:
     return summary_of(found, array.shape, dtype or "float32", array.size)
 
 
-def summary_of(found: tuple[Sequence[float], list[int]], shape: tuple[int, ...], dtype: str, count: int) -> Summary:
+def summary_of(found: tuple[Sequence[float], Any], shape: tuple[int, ...], dtype: str, count: int) -> Summary:
     """Return the summary that a `Pass` has found the numbers of."""
     (low, high, total, squares, zeros, nan, inf), bins = found
     if nan + inf == count:
         return _empty(shape, dtype, count, int(nan), int(inf))
-    return Summary(
-        count=count,
-        shape=shape,
-        dtype=dtype,
-        min=low + 0.0,  # so that a zero has no sign
-        max=high + 0.0,
-        total=total,
-        squares=squares,
-        zeros=int(zeros),
-        nan=int(nan),
-        inf=int(inf),
-        bins=bins,
-    )
+    # By place, for that takes a third of the time; and added to 0, so that a zero has no sign.
+    return Summary(count, shape, dtype, low + 0.0, high + 0.0, total, squares, int(zeros), int(nan), int(inf), bins)
 
 
 def get_pass() -> Pass:

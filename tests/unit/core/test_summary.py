@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +46,24 @@ def test_what_it_says():
     assert repr(summary) == (
         "<Summary of 3×2 float32: -2 to 4, mean 0.75 ± 2.17, norm 4.58, 17% zero, 1 NaN, 1 infinite>"
     )
+
+
+def test_bins_may_be_given_as_an_array_and_are_a_list_when_read():
+    def made():
+        bins = np.arange(BINS)
+        return Summary(BINS, (BINS,), "float32", 0.0, 1.0, 2.0, 3.0, 4, 0, 0, bins)
+
+    assert isinstance(made().given_bins, np.ndarray)
+    for summary in (
+        made(),
+        pickle.loads(pickle.dumps(made())),
+        Summary.from_dict(json.loads(json.dumps(made().as_dict()))),
+    ):
+        assert summary.bins == list(range(BINS))
+        assert {type(one) for one in summary.bins} == {int}
+        assert (summary.shape, summary) == ((BINS,), made())
+    assert isinstance(pickle.loads(pickle.dumps(made())).given_bins, list)
+    assert (made() + made()).bins == list(range(0, 2 * BINS, 2))
 
 
 @pytest.mark.parametrize(
