@@ -20,7 +20,7 @@ from onlooker.inside import Look
 
 from .optimizers import by_name
 from .torch_activations import Choice, Seen, chosen, watch, without_scripted
-from .torch_names import clean_name, joined, unwrapped
+from .torch_names import parameters_of, unwrapped
 from .torch_observing import Evaluating, Kept
 from .torch_plain import pack, unpack
 from .torch_random import load_random_state, random_state, seed_all
@@ -228,13 +228,9 @@ class TorchView(TorchReplay):
 
     def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         """Yield each parameter once, under its clean name; one that two models share belongs to the first."""
-        shared: set[int] = set()
-        is_alone = len(self._modules) == 1  # and then a module sees to it itself
+        passed: set[int] = set()
         for prefix, module in self._modules.items():
-            for name, parameter in unwrapped(module).named_parameters():
-                if is_alone or id(parameter) not in shared:
-                    shared.add(id(parameter))
-                    yield joined(prefix, clean_name(name)), parameter
+            yield from parameters_of(unwrapped(module), f"{prefix}." if prefix else "", passed)
 
     def _groups(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, optimizer in self.optimizers.items():

@@ -25,6 +25,69 @@ def test_a_weight_that_two_models_share_is_there_once():
     assert list(view.weights()) == ["a.0.weight", "a.0.bias", "b.1.weight", "b.1.bias"]
 
 
+class Block(torch.nn.Module):
+    """Has a weight of its own, one that is None, a module twice, and one that is None."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+        self.register_parameter("nothing", None)
+        self.first = torch.nn.Linear(2, 2, bias=False)
+        self.again = self.first
+        self.register_module("nobody", None)
+        self.tied = torch.nn.Linear(2, 2)
+        self.tied.weight = self.first.weight
+        self.both = torch.nn.Sequential(
+            torch.nn.BatchNorm1d(2), self.first, torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+        )
+
+
+class Reversed(Block):
+    def named_parameters(self, *given, **named):
+        yield from reversed(list(super().named_parameters(*given, **named)))
+
+
+class Silent(Block):
+    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+        yield prefix, self
+
+
+def replaced():
+    block = Block()
+    block.named_parameters = lambda *given, **named: iter([("one", block.scale)])
+    return block
+
+
+def in_a_circle():
+    block = Block()
+    block.first.whole = block
+    return block
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Block,
+        Reversed,
+        Silent,
+        replaced,
+        lambda: torch.nn.ModuleDict({"a": Reversed(), "b": Silent(), "c": Block()}),
+        lambda: torch.jit.script(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))),
+        torch.nn.Identity,
+        in_a_circle,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_parameters_are_those_that_the_module_names(make):
+    module = make()
+    expected = [(name, parameter.data_ptr()) for name, parameter in module.named_parameters()]
+    assert [(name, weight.data_ptr()) for name, weight in TorchView(module).weights().items()] == expected
+    two = {"x": module, "y": torch.nn.ModuleList([module, torch.nn.Linear(1, 1)])}
+    firsts = {place for _, place in expected}
+    beside = [f"y.{name}" for name, one in two["y"].named_parameters() if one.data_ptr() not in firsts]
+    assert list(TorchView(two).weights()) == [*(f"x.{name}" for name, _ in expected), *beside]
+
+
 def test_trained_are_the_weights_that_want_a_gradient():
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1), torch.nn.LazyLinear(1))
     model[0].requires_grad_(False)
