@@ -25,8 +25,9 @@ _NAMED = 3  # modules that a warning names
 def watch(named: list[tuple[str, torch.nn.Module]], seen: Seen, with_gradients: bool) -> Callable[[], None]:
     """Have a function called with each output of some modules; return what undoes it.
 
-    A forward pass without gradients is left out: it is no part of the training step. So are all within a transform of
-    `torch.func`, but that the function gets the first output there: it will find that it cannot be looked at.
+    A forward pass without gradients is left out: it is no part of the training step. So is one within a function that
+    the user compiles: what is done here would be compiled, too. So are all within a transform of `torch.func`, but that
+    the function gets the first output there: it will find that it cannot be looked at.
     """
     undo: list[Callable[[], None]] = []
     has_refused = False  # something within a transform
@@ -34,6 +35,8 @@ def watch(named: list[tuple[str, torch.nn.Module]], seen: Seen, with_gradients: 
     def hook_for(name: str) -> Callable[..., None]:
         def hook(module: Any, given: Any, output: Any) -> None:
             nonlocal has_refused
+            if torch.compiler.is_compiling():
+                return
             if torch.is_grad_enabled() and is_in_transform():
                 for place, tensor in () if has_refused else list(tensors_in(name, output))[:1]:
                     has_refused = True

@@ -32,6 +32,9 @@ NEEDS = {"gradients": "gradients", "activations": "activations", "activation_gra
 PATIENCE = 128
 """Batches in a row without a step, as in an accumulation, before one is told that nothing is looked at."""
 
+PATIENCE_FOR_OUTPUTS = 3
+"""Looks in a row in which no module puts anything out, before one is told."""
+
 
 def available(run: Run, wanted: Iterable[str]) -> list[str]:
     """Return what can be looked at in a run, of what is wanted."""
@@ -64,7 +67,8 @@ class Looking:
         self._look: Look | None = None
         self._sees_steps = self._has_stepped = self._are_steps_hidden = False
         self._error: Exception | None = None
-        self._calls = self._batches_in_vain = 0
+        self._calls = self._batches_in_vain = self._looks_in_vain = 0
+        self._watches_outputs = self._has_seen_outputs = False
         self._unclipped: dict[str, tuple[Any, ...]] = {}  # by name the key of the last gradient before it was clipped
         self._clipped_keys: dict[str, tuple[Any, ...]] = {}  # the same, of those with which an optimizer has stepped
 
@@ -79,6 +83,7 @@ class Looking:
         view, what = run.view, self.what
         self._look, self._error, self._has_stepped, self._calls = run.look(), None, False, 0
         self._unclipped, self._clipped_keys = {}, {}
+        self._watches_outputs = self._has_seen_outputs = False
         try:
             told = (self._clipping, self._clipped) if "gradients" in what else (None, None)
             undo = None if self._are_steps_hidden else view.watch_steps(self._before, self._after, *told)
@@ -124,6 +129,7 @@ class Looking:
             return None
         self._look, self._batches_in_vain = None, 0
         self._add_rest(look, run)
+        self._warn_without_outputs()
         return Ended(look, run, self._unclipped, self._clipped_keys)
 
     def fetch(self, ended: Ended) -> Seen:
@@ -169,6 +175,7 @@ class Looking:
             self._add_differences(weights)
 
     def _seen(self, name: str, what: str, tensor: Any) -> None:
+        self._has_seen_outputs = True
         if what in self.what and self._choice(name):
             self._calls += 1  # a module may be called several times
             self._add((what, name, self._calls), tensor)
@@ -176,8 +183,20 @@ class Looking:
     def _watch_activations(self, view: Any) -> None:
         try:
             self._undo.append(view.watch_activations(self._choice, self._seen, "activation_gradients" in self.what))
+            self._watches_outputs = True
         except AbsentError as error:
             self._warn("", str(error))
+
+    def _warn_without_outputs(self) -> None:
+        """Say so if modules are watched, and none of them puts anything out although the optimizer steps."""
+        self._looks_in_vain = 0 if self._has_seen_outputs else self._looks_in_vain + self._watches_outputs
+        if self._looks_in_vain == PATIENCE_FOR_OUTPUTS:
+            self._warn(
+                "",
+                f"no module that is watched has put anything out in {PATIENCE_FOR_OUTPUTS} looks. Is the model called "
+                f"within a function that torch.compile compiles? Compile the model instead: torch.compile(model). Else "
+                f"the layers that are looked at are not used",
+            )
 
     # Looking at tensors: what cannot be looked at is left out, and said once.
 

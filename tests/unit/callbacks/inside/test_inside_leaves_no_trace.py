@@ -254,3 +254,25 @@ def test_a_compiled_step_ends_the_same_and_is_compiled_once_more_at_most(watch):
     if isinstance(watching, ol.callbacks.Inside):
         assert set(watching.latest) == set(WHAT)
         assert watching.latest_step == 12
+
+
+def test_within_a_compiled_function_outputs_are_left_out_with_a_word_and_all_else_is_seen():
+    def run(*callbacks):
+        torch._dynamo.reset()
+        torch.manual_seed(0)
+        model = mlp()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        compiled = torch.compile(lambda x: loss_of("mlp", model, x), backend="aot_eager")
+        with ol.Loop(model, optimizer, callbacks=callbacks) as loop:
+            for _ in loop.epochs(2):
+                for x in loop.train(inputs("mlp")):
+                    optimizer.zero_grad()
+                    compiled(x).backward()
+                    optimizer.step()
+        return [*model.state_dict().values(), torch.rand(2)]
+
+    bare, inside = run(), ol.callbacks.Inside(WHAT)
+    with pytest.warns(ol.OnlookerWarning, match="within a function that torch.compile compiles") as warned:
+        assert same(run(inside), bare)
+    assert len([one for one in warned if one.category is ol.OnlookerWarning]) == 1
+    assert (set(inside.latest), inside.latest_step) == ({"weights", "gradients", "updates"}, 12)
