@@ -7,6 +7,7 @@ Owns which tensors are gone over together, and that the numbers of all are fetch
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -27,7 +28,7 @@ _OTHERS = [0, _ZERO, _INFINITE, PLACES - 1]
 
 _NAN = float("nan")
 
-_Line = tuple[list[float], list[int], list[int], float]
+_Line = tuple[list[float], list[int], Any, float]
 """Of a part the four numbers, the counts of the other places, those of the bins, and what was taken away before."""
 
 
@@ -131,7 +132,7 @@ def finish_sent(sent: Sent) -> list[Summary]:
             event.synchronize()
         here = table.cpu()
         numbers, counts = here[:, :NUMBERS].tolist(), here[:, NUMBERS : NUMBERS + PLACES].to(torch.int64)
-        bins = torch.cat([counts[:, 1:_ZERO], counts[:, _ZERO + 1 : _INFINITE]], 1).tolist()
+        bins = torch.cat([counts[:, 1:_ZERO], counts[:, _ZERO + 1 : _INFINITE]], 1).numpy()
         taken = [0.0] * len(here) if here.shape[1] == NUMBERS + PLACES else here[:, -1].tolist()
         tables.append(list(zip(numbers, counts[:, _OTHERS].tolist(), bins, taken, strict=True)))
     found = []
@@ -220,16 +221,6 @@ def _summary(row: Row, part: Part, line: _Line) -> Summary:
     finite = part.length - nan - inf
     if taken:
         total, squares = finite * taken + total, squares + taken * (2 * total + finite * taken)
-    return Summary(
-        count=part.length,
-        shape=row.shape,
-        dtype=row.dtype,
-        min=0.0 - low if finite else _NAN,  # so that a zero has no sign
-        max=high + 0.0 if finite else _NAN,
-        total=total,
-        squares=squares,
-        zeros=zeros,
-        nan=nan,
-        inf=inf,
-        bins=bins,
-    )
+    low, high = (0.0 - low, high + 0.0) if finite else (_NAN, _NAN)  # so that a zero has no sign
+    # A summary that is kept must not keep the bins of all others.
+    return Summary(part.length, row.shape, row.dtype, low, high, total, squares, zeros, nan, inf, bins.copy())
