@@ -47,7 +47,8 @@ def batch_size(data: Any) -> int:
         (32, 1)
     """
     try:  # the usual pair of inputs and targets, without a detour
-        return int((data[0] if type(data) in _SEQUENCES else data).shape[0]) or 1
+        size = (data[0] if type(data) in _SEQUENCES else data).shape[0]
+        return (size if type(size) is int else int(size)) or 1
     except (AttributeError, LookupError, TypeError, ValueError):
         return _first_axis(data, 3) or _first_axis(data, 3, takes_objects=True) or 1
 

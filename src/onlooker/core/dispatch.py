@@ -108,6 +108,10 @@ class Dispatcher:
         """The attached callbacks, in order."""
         return self._callbacks
 
+    def line(self, hook: str) -> Line:
+        """Return the listeners of a hook, for a host that calls them in its own loop."""
+        return self._lines[hook]
+
     def add(self, callback: Callback) -> None:
         """Attach one more callback, after the others.
 

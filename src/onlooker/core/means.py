@@ -44,11 +44,12 @@ class Means:
         1.333
     """
 
-    __slots__ = ("_chunk", "_entries", "_names", "_numbers", "_start", "nan_notice")
+    __slots__ = ("_chunk", "_entries", "_has_values", "_names", "_numbers", "_start", "nan_notice")
 
     def __init__(self, numbers: Numbers, where: Callable[[], str], known_nan: set[str] | None = None) -> None:
         self._numbers = numbers
         self.nan_notice = NanNotice(where, set() if known_nan is None else known_nan)
+        self._has_values = False  # whether something was logged in the batch at hand
         self._names: dict[str, Any] = {}  # all that were logged, in the order in which they came
         self._begin_chunk({})
 
@@ -62,7 +63,7 @@ class Means:
         Raises:
             LogError: a value is no single number; none of the values counts.
         """
-        numbers, names, entries = self._numbers, self._names, self._entries
+        numbers, names, is_unusual = self._numbers, self._names, self._has_values
         for name, value in values.items():
             number = value
             if type(value) is not float:
@@ -75,11 +76,13 @@ class Means:
             if number != number:  # never so for one on a device
                 self.nan_notice.look_at({name: number})
             values[name] = number
-        for name in values:
-            names[name] = PENDING
-        if len(entries) > self._start:
+            if name not in names:
+                is_unusual = True
+        if is_unusual:
+            names.update(dict.fromkeys(values, PENDING))
             self._take_back(values)
-        entries.append((values, weight))
+        self._has_values = True
+        self._entries.append((values, weight))
 
     def replace(self, values: Mapping[str, Any]) -> None:
         """Take means that somebody else has made, in the place of those of the batches."""
@@ -90,15 +93,16 @@ class Means:
 
     def end_batch(self) -> None:
         """Count the batch at hand among those that are over."""
-        self._start = count = len(self._entries)
-        if count >= LENGTH:
-            self._begin_chunk(self._chunk.sums(count))
+        self._has_values, self._start = False, len(self._entries)
+        if self._start >= LENGTH:
+            self._begin_chunk(self._chunk.sums(self._start))
 
     def batch_logs(self) -> Logs:
         """Return the means including the batch at hand, with that batch's own values. Ends the batch."""
         logs: PendingLogs = PendingLogs(self._names)
         logs._chunk, logs._start = self._chunk, self._start
         logs._count = self._start = count = len(self._entries)
+        self._has_values = False
         if count >= LENGTH:
             self._begin_chunk(self._chunk.sums(count))
         return logs

@@ -60,6 +60,20 @@ class Run:
             and `load_state_dict`. It is put back where batches are run once more.
     """
 
+    # What is moved or asked for in each batch lies together, and is not looked up in a dict: ADR 0026.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "batch",
+        "data",
+        "is_stop_requested",
+        "outputs",
+        "replay",
+        "stage",
+        "step",
+        "step_at_batch_begin",
+    )
+
     def __init__(
         self,
         model: Any = None,

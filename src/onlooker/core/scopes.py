@@ -26,18 +26,35 @@ class ScopeCalls:
     By the grammar a scope can be open only once at a time.
 
     Attributes:
+        begin: calls the begin hook.
+        end: calls the end hook.
+        begin_line: the listeners of the begin hook.
+        end_line: the listeners of the end hook.
         outer: the scope that it is open in, None for the outermost. A batch can be open in one only, always the same.
         outside: stage, epoch and batch outside it. A batch has none: it moves nothing else, and a stage has no batch
             outside its batches.
     """
 
-    __slots__ = ("begin", "end", "holds", "index", "is_train_batch", "name", "outer", "outside", "stage")
+    __slots__ = (
+        "begin",
+        "begin_line",
+        "end",
+        "end_line",
+        "holds",
+        "index",
+        "is_train_batch",
+        "name",
+        "outer",
+        "outside",
+        "stage",
+    )
 
     def __init__(self, scope: Scope, dispatcher: Dispatcher) -> None:
         self.name, self.stage, self.index, self.holds = scope.name, scope.stage, scope.index, scope.holds
         self.is_train_batch = scope.name == "train_batch"
         self.begin: Callable[..., None] = getattr(dispatcher, scope.begin)
         self.end: Callable[..., None] = getattr(dispatcher, scope.end)
+        self.begin_line, self.end_line = dispatcher.line(scope.begin), dispatcher.line(scope.end)
         self.outer: ScopeCalls | None = None
         self.outside: tuple[str | None, int | None, int | None] = (None, None, None)
 
@@ -58,6 +75,8 @@ class Scopes:
         calls: the scopes by name, for `open_batch` and `close_batch`, and to be compared with `current`.
         current: the innermost open scope, None where none is.
     """
+
+    __slots__ = ("_closed", "_run", "calls", "current", "is_in_hook", "logs_for")
 
     def __init__(
         self,
@@ -107,7 +126,7 @@ class Scopes:
             self.open_batch(scope, index)
             return
         if name not in (TOP_SCOPES if outer is None else outer.holds):
-            raise self._misplaced(scope)
+            raise self.misplaced(scope)
         scope.outer, scope.outside = outer, (run.stage, run.epoch, run.batch)
         self.current = scope
         self.is_in_hook = True
@@ -131,7 +150,7 @@ class Scopes:
             GrammarError: the grammar does not allow it here.
         """
         if self.current is not scope.outer:
-            raise self._misplaced(scope)
+            raise self.misplaced(scope)
         self.current = scope
         run, begin = self._run, scope.begin  # not called as a method: that would look for it on the class first
         run.batch = index
@@ -208,7 +227,8 @@ class Scopes:
                 raise
             add_to(error, later)
 
-    def _misplaced(self, scope: ScopeCalls) -> GrammarError:
+    def misplaced(self, scope: ScopeCalls) -> GrammarError:
+        """Return what to raise where the grammar does not allow a scope."""
         names = self.names
         within = f"within {' > '.join(names)}" if names else "outside train"
         return GrammarError(f"{SCOPES[scope.name].begin} cannot come {within}")

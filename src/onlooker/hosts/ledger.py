@@ -36,6 +36,22 @@ class Ledger:
         means: of what is logged now: of the innermost stage that is open, or else of the epoch.
     """
 
+    __slots__ = (
+        "_epoch_values",
+        "_known_hidden",
+        "_known_nan",
+        "_last_epoch",
+        "_listens",
+        "_means",
+        "_numbers",
+        "_prefixes",
+        "_run",
+        "_test_values",
+        "_tested",
+        "means",
+        "weight",
+    )
+
     def __init__(self, run: Run, dispatcher: Dispatcher) -> None:
         self._run = run
         self._listens = dispatcher.listens
@@ -98,11 +114,9 @@ class Ledger:
             LogError: a value is no number, a weight is no positive one, or there is nothing here to log to.
         """
         if weight is None:
-            weight = self.weight
-            if not weight:
-                if weight is None:
-                    return self._log_to_epoch(values, scopes)
-                weight = self.weight = batch_size(self._run.data)
+            if self.weight is None:
+                return self._log_to_epoch(values, scopes)
+            weight = self.weight = self.weight or batch_size(self._run.data)
         else:
             try:
                 is_plain = (0 < weight < INFINITY) is True

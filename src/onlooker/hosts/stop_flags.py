@@ -5,7 +5,7 @@ Owns the look at the models' attributes; that a stop was asked for is then the r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 
 from onlooker.core.run import Run
@@ -19,6 +19,7 @@ class StopFlags:
 
     Attributes:
         look: says whether one may be up: a quick look, for each batch, before `is_up` is asked.
+        names: likewise holds `"stop_training"`, to look without a call.
     """
 
     def __init__(self, run: Run) -> None:
@@ -28,6 +29,10 @@ class StopFlags:
         self.look: Callable[[], object] = (
             partial(self._holders[0].get, "stop_training") if len(self._holders) == 1 else self.is_up
         )
+        self.names: Container[object] = self._holders[0] if len(self._holders) == 1 else self
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in holder for holder in self._holders)
 
     def clear(self) -> None:
         """Take down the flags that an earlier training has left up."""

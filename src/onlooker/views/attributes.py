@@ -24,5 +24,8 @@ class Attributes(dict[str, Any]):
         """Return an attribute, or the default where there is none."""
         return getattr(self._of, name, default)
 
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and hasattr(self._of, name)
+
     def __setitem__(self, name: str, value: Any) -> None:
         setattr(self._of, name, value)

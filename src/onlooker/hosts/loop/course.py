@@ -40,6 +40,7 @@ class Course:
         scopes: what is open.
         ledger: what was logged.
         newcomers: callbacks that were added during the training.
+        steps: in how many train batches there was a step.
         flags: whether a model asks to stop.
         has_left: whether there is something to settle: an iteration that was left, or one that a hook has begun.
     """
@@ -56,7 +57,7 @@ class Course:
         self._active: list[Iteration] = []  # from outside in
         self._has_trained = False
         self._last_train: Iteration | None = None  # the last train stage of this epoch
-        self._steps = Steps(run, self.scopes)
+        self.steps = Steps(run, self.scopes)
         self._early_stop = EarlyStop(run)
         run.save_extra = lambda: collect_extra(run, dispatcher.callbacks, "epoch" in self.scopes.names)
 
@@ -69,7 +70,7 @@ class Course:
         """Take hold of the callbacks and begin to count steps."""
         self._dispatcher.claim()
         self.run.is_live = True
-        self._steps.start()
+        self.steps.start()
 
     def finish(self, error: BaseException | None) -> None:
         """Close everything that is open, now that it is known how it ended.
@@ -91,7 +92,7 @@ class Course:
             self._early_stop.give_up()
             run.is_live = False
             run.data = run.outputs = None
-            self._steps.finish()
+            self.steps.finish()
 
     # Epochs.
 

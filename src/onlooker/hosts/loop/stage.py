@@ -38,6 +38,21 @@ class Iteration:
         stop: the run's wish to stop from before it, where it stands alone.
     """
 
+    __slots__ = (
+        "_context",
+        "base",
+        "batch_scope",
+        "index",
+        "is_innermost",
+        "is_left",
+        "is_over",
+        "is_silent",
+        "outer",
+        "owns_training",
+        "stop",
+        "what",
+    )
+
     def __init__(
         self,
         what: str,
@@ -167,31 +182,62 @@ class Stage:
         try:
             first = course.open(self, iteration)
             if not course.is_stopping(iteration):
-                # What happens in each batch stands here in one piece, with all that it needs at hand: a call costs as
-                # much as a callback.
-                run, ledger, look_at_flags = course.run, course.ledger, course.flags.look
-                open_batch, close_batch = course.scopes.open_batch, course.scopes.close_batch
-                calls = None if iteration.is_silent else course.scopes.calls[self.batch_scope]
+                # What happens in each batch stands here in one piece, with all that it needs at hand: ADR 0026.
+                run, ledger, scopes, flags = course.run, course.ledger, course.scopes, course.flags.names
+                scope, means = scopes.calls[self.batch_scope], ledger.means
+                outer, begin, end = scope.outer, scope.begin_line, scope.end_line
+                is_silent, is_train = iteration.is_silent, self.kind == "train"
+                count_step = course.steps.count_batch if is_train else None
                 for index, data in enumerate(self._loader, first):
                     iteration.index = index
                     run.data, run.outputs, ledger.weight = data, None, UNWEIGHED
-                    if calls is not None:
-                        open_batch(calls, index)
+                    if not is_silent:  # as Scopes.open_batch
+                        if scopes.current is not outer:
+                            raise scopes.misplaced(scope)
+                        scopes.current, run.batch = scope, index
+                        if is_train:  # a test within it must not move this
+                            run.step_at_batch_begin = run.step
+                        calls = begin.calls
+                        if calls:  # as Line.call_indexed
+                            scopes.is_in_hook = True
+                            logs, call = Logs(), None
+                            try:
+                                for call in calls:
+                                    call(index, logs)
+                            except BaseException as error:
+                                begin.recover(begin, error, calls, call, (index, logs))
+                            finally:
+                                scopes.is_in_hook = False
                         if not iteration.is_innermost:  # a hook has kept a stage open
                             course.return_to(iteration)
                     yield data
                     if not iteration.is_innermost:  # the body has left a stage, or ended this one
                         course.return_to(iteration)
                     ledger.weight = None  # from the end hook on it is too late to log to the batch
-                    if calls is None:
-                        ledger.end_batch()
-                    else:
-                        close_batch(calls)
+                    if is_silent:
+                        means.end_batch()
+                    else:  # as Scopes.close_batch
+                        scopes.current, scopes.is_in_hook, calls = outer, True, end.calls
+                        try:
+                            if count_step is not None:
+                                count_step()
+                            if calls:  # as Line.call_indexed
+                                given = means.batch_logs() if is_train else ledger.logs_for(scope.name)
+                                call = None
+                                try:
+                                    for call in calls:
+                                        call(index, given)
+                                except BaseException as error:
+                                    end.recover(end, error, calls, call, (index, given))
+                            else:
+                                means.end_batch()
+                        finally:
+                            scopes.is_in_hook, run.batch = False, None
                         if not iteration.is_innermost:
                             course.return_to(iteration)
                     if run.replay is not None:
                         yield from rerun(course, iteration)
-                    if (run.is_stop_requested or look_at_flags()) and course.is_stopping(iteration):
+                    if (run.is_stop_requested or "stop_training" in flags) and course.is_stopping(iteration):
                         break
                 else:
                     self._check_count(iteration.index + 1 - first)
