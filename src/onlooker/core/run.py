@@ -10,6 +10,7 @@ import time
 
 from .caller import find_caller
 from .declaration import Declaration
+from .position import Position
 from .run_arguments import check_factor, check_learning_rate, check_pattern, check_record
 from .view import ModelView
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
-    from .origin import Kept, Replay
+    from .origin import Kept
     from .record import Record
     from .view import Look
 
@@ -27,7 +28,7 @@ ALONE = Declaration("Dispatcher", use="Dispatcher(callbacks)")
 """The host of a dispatcher that nobody gave a run."""
 
 
-class Run:
+class Run(Position):
     """Where a training stands, and what may be asked of it. Callbacks find it as `self.run`.
 
     Attributes:
@@ -60,20 +61,6 @@ class Run:
             and `load_state_dict`. It is put back where batches are run once more.
     """
 
-    # What is moved or asked for in each batch lies together, and is not looked up in a dict: ADR 0026.
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "batch",
-        "data",
-        "is_stop_requested",
-        "outputs",
-        "replay",
-        "stage",
-        "step",
-        "step_at_batch_begin",
-    )
-
     def __init__(
         self,
         model: Any = None,
@@ -87,10 +74,10 @@ class Run:
         self.host = host
         self.params: dict[str, Any] = {} if params is None else params
         self.epoch: int | None = None
-        self.batch: int | None = None
+        self.batch = None
         self.batch_count: int | None = None
         self.step = 0
-        self.stage: str | None = None
+        self.stage = None
         self.outcome: str | None = None
         self.reason = ""
         self.stopped_by: str | None = None
@@ -99,12 +86,12 @@ class Run:
         self.first_epoch = 0
         self.is_resumed = False
         self.is_live = self.is_training = False
-        self.data: Any = None
-        self.outputs: Any = None
+        self.data = None
+        self.outputs = None
         self.native_logs: dict[str, Any] = {}
         self.sinks: list[Callable[[Record], None]] = []
         self.callbacks: tuple[Any, ...] = ()
-        self.replay: Replay | None = None
+        self.replay = None
         self.replayed: Kept | None = None
         self.step_states: list[Any] = []
         self.clock: Callable[[], float] = time.monotonic

@@ -50,12 +50,11 @@ class Course:
         self.scopes = Scopes(run, dispatcher, self.ledger.logs_for, self.ledger.closed)
         self.newcomers = Newcomers(dispatcher, self.scopes)
         self.flags = StopFlags(run)
-        self.has_left = False
+        self.has_left = self._has_trained = False
         self.run = run
         self._dispatcher = dispatcher
         self._resume = resume
         self._active: list[Iteration] = []  # from outside in
-        self._has_trained = False
         self._last_train: Iteration | None = None  # the last train stage of this epoch
         self.steps = Steps(run, self.scopes)
         self._early_stop = EarlyStop(run)
