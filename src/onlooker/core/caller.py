@@ -11,12 +11,18 @@ from .line import Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any
 
     from .run import Run
 
-_CALLS = (Line.call.__code__, Line.call_indexed.__code__)
+_CALLS = {Line.call.__code__, Line.call_indexed.__code__}
+_OTHERS: set[CodeType] = set()
+
+
+def calls_hooks(code: CodeType) -> None:
+    """Take note of a function's code that calls the listeners of a line itself: `line`, None in between, with each `call`."""
+    _OTHERS.add(code)
 
 
 def find_caller(run: Run) -> Any:
@@ -55,8 +61,8 @@ def _owner_of_call(frame: FrameType, run: Run) -> Any:
     names, line = frame.f_locals, None
     if frame.f_code in _CALLS:
         line = names["self"]
-    elif frame.f_code is Dispatcher._recover.__code__:
-        line = names["line"]
+    elif frame.f_code is Dispatcher._recover.__code__ or frame.f_code in _OTHERS:
+        line = names.get("line")
     if line is None or line.recover.__self__.run is not run:
         return None
     return line.owners.get(id(names.get("call")))

@@ -308,3 +308,28 @@ def test_a_stopped_training_does_not_complain_about_an_empty_loader():
         for _ in loop.epochs(1):
             list(loop.train([]))
     assert loop.run.outcome == "stopped"
+
+
+def test_a_stop_by_the_loader_is_no_callbacks():
+    watch = ol.Callback()
+    watch.on_train_batch_begin = watch.on_train_batch_end = lambda batch, logs: None
+
+    def batches():
+        yield 1.0
+        loop.run.stop("enough")
+        yield 2.0
+
+    with ol.Loop(None, callbacks=[watch]) as loop:
+        for _ in loop.train(batches()):
+            pass
+    assert (loop.run.reason, loop.run.stopped_by) == ("enough", None)
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end"])
+def test_a_stop_by_a_hook_that_is_a_plain_function_is_its_callbacks(hook):
+    watch = ol.Callback()
+    setattr(watch, hook, lambda batch, logs: loop.run.stop("enough"))
+    with ol.Loop(None, callbacks=[watch]) as loop:
+        for _ in loop.train([1.0, 2.0]):
+            pass
+    assert (loop.run.reason, loop.run.stopped_by) == ("enough", "Callback")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from onlooker.core.caller import calls_hooks
 from onlooker.core.errors import DataError, LoopError, taken_for_an_end
 from onlooker.core.logs import Logs
 from onlooker.hosts.ledger import UNWEIGHED
@@ -187,6 +188,7 @@ class Stage:
                 scope, means = scopes.calls[self.batch_scope], ledger.means
                 outer, begin, end = scope.outer, scope.begin_line, scope.end_line
                 is_silent, is_train = iteration.is_silent, self.kind == "train"
+                line: Any = None  # whose listeners are being called, for `find_caller`
                 count_step = course.steps.count_batch if is_train else None
                 for index, data in enumerate(self._loader, first):
                     iteration.index = index
@@ -199,15 +201,15 @@ class Stage:
                             run.step_at_batch_begin = run.step
                         calls = begin.calls
                         if calls:  # as Line.call_indexed
-                            scopes.is_in_hook = True
+                            scopes.is_in_hook, line = True, begin
                             logs, call = Logs(), None
                             try:
                                 for call in calls:
                                     call(index, logs)
                             except BaseException as error:
-                                begin.recover(begin, error, calls, call, (index, logs))
+                                line.recover(line, error, calls, call, (index, logs))
                             finally:
-                                scopes.is_in_hook = False
+                                scopes.is_in_hook, line = False, None
                         if not iteration.is_innermost:  # a hook has kept a stage open
                             course.return_to(iteration)
                     yield data
@@ -223,16 +225,16 @@ class Stage:
                                 count_step()
                             if calls:  # as Line.call_indexed
                                 given = means.batch_logs() if is_train else ledger.logs_for(scope.name)
-                                call = None
+                                line, call = end, None
                                 try:
                                     for call in calls:
                                         call(index, given)
                                 except BaseException as error:
-                                    end.recover(end, error, calls, call, (index, given))
+                                    line.recover(line, error, calls, call, (index, given))
                             else:
                                 means.end_batch()
                         finally:
-                            scopes.is_in_hook, run.batch = False, None
+                            scopes.is_in_hook, run.batch, line = False, None, None
                         if not iteration.is_innermost:
                             course.return_to(iteration)
                     if run.replay is not None:
@@ -260,3 +262,6 @@ class Stage:
         )
         where = self._course.run.where()
         raise DataError(f"loop.{self.kind}: the loader yielded no batch ({where}); {hint}")
+
+
+calls_hooks(Stage.__iter__.__code__)
