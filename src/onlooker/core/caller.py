@@ -21,7 +21,7 @@ _OTHERS: set[CodeType] = set()
 
 
 def calls_hooks(code: CodeType) -> None:
-    """Take note of a function's code that calls the listeners of a line itself: `line`, None in between, with each `call`."""
+    """Take note of code that calls the listeners of a `line` itself, each as `call`; in between `line` is None."""
     _OTHERS.add(code)
 
 
