@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Position:
-    """The base of `Run`. In slots, as those attributes are found without a look into a dict: ADR 0026."""
+    """The base of `Run`. In slots, as those attributes are found without a look into a dict: ADR 0027."""
 
     __slots__ = (
         "batch",

@@ -190,7 +190,7 @@ class Loop:
                         f"loop.log takes numbers by names, which are strings; write {str(name)!r}, not {name!r}"
                     )
         ledger = course.ledger
-        if weight is None and ledger.weight is not None:  # as Ledger.take, and a call less: ADR 0026
+        if weight is None and ledger.weight is not None:  # as Ledger.take, and a call less: ADR 0027
             if not ledger.weight:
                 ledger.weight = batch_size(self.run.data)
             ledger.means.log(named, ledger.weight)

@@ -183,7 +183,7 @@ class Stage:
         try:
             first = course.open(self, iteration)
             if not course.is_stopping(iteration):
-                # What happens in each batch stands here in one piece, with all that it needs at hand: ADR 0026.
+                # What happens in each batch stands here in one piece, with all that it needs at hand: ADR 0027.
                 run, ledger, scopes, flags = course.run, course.ledger, course.scopes, course.flags.names
                 scope, means = scopes.calls[self.batch_scope], ledger.means
                 outer, begin, end = scope.outer, scope.begin_line, scope.end_line
