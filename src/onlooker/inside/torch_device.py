@@ -155,7 +155,7 @@ def _sent(table: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
     """Begin to bring a table here where that need not be waited for, into memory that cannot be moved."""
     if not (table.is_cuda and torch.cuda.is_initialized()):
         return table, None
-    here = torch.empty(table.shape, dtype=table.dtype, pin_memory=True)
+    here = torch.empty(table.shape, dtype=table.dtype, device="cpu", pin_memory=True)
     here.copy_(table, non_blocking=True)
     event = torch.cuda.Event()
     event.record(torch.cuda.current_stream(table.device))
@@ -166,9 +166,10 @@ def _go_over(rows: Sequence[Row], kept: Sequence[torch.Tensor] | None = None) ->
     """Find the numbers of rows, or of their differences to what was kept: those of a device and type together."""
     alike: dict[tuple[torch.device, torch.dtype], tuple[list[Row], list[torch.Tensor], list[torch.Tensor]]] = {}
     for place, row in enumerate(rows):
-        tensor, row.tensor = row.tensor, None
+        tensor = row.tensor
         assert tensor is not None
         if not tensor.numel():
+            row.tensor = None
             continue
         if tensor.dtype not in TOGETHER:
             is_wide = tensor.dtype not in _FLOAT32_HOLDS and has_float64(tensor.device)
@@ -186,10 +187,10 @@ def _go_over(rows: Sequence[Row], kept: Sequence[torch.Tensor] | None = None) ->
         lines = torch_triton.go_over(*given) if torch_triton.is_possible(pieces) else None
         if lines is not None:
             for row, line in zip(some, lines, strict=True):
-                row.lines = line
+                row.lines, row.tensor = line, None
         else:
             for row, parts in zip(some, go_over(*given), strict=True):
-                row.parts = parts
+                row.parts, row.tensor = parts, None
 
 
 def _join(rows: list[Row]) -> None:

@@ -39,6 +39,11 @@ def is_in_transform() -> bool:
     return _get_level() is not None
 
 
+def is_recorded() -> bool:
+    """Say whether what is called now is not done but recorded: compiled, or captured in a graph of a GPU's work."""
+    return torch.compiler.is_compiling() or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
+
+
 def is_of_transform(tensor: torch.Tensor) -> bool:
     """Say whether a tensor is one of a transform, or one of many gradients that autograd computes at once."""
     return _get_level() is not None or is_wrapped(tensor) or _is_batched(tensor)

@@ -6,6 +6,7 @@ Owns what stays there, and that nothing waits while one is sent.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ _REMEMBERED = 64
 """Tables that stay on the device: those that were asked for last."""
 
 _remembered: dict[Any, torch.Tensor] = {}
+_lock = Lock()
 
 
 def kept_on(
@@ -31,13 +33,14 @@ def kept_on(
     """
     is_cuda = device.type == "cuda" and torch.cuda.is_initialized()
     key = (*key, device, torch.cuda.current_stream(device).cuda_stream if is_cuda else None)
-    found = _remembered.pop(key, None)
-    if found is None:
-        while len(_remembered) >= _REMEMBERED:
-            del _remembered[next(iter(_remembered))]
-        # From memory that cannot be moved, it is sent while the program goes on.
-        found = _sent(torch.tensor(make(), dtype=dtype, device="cpu", pin_memory=is_cuda), device)
-    _remembered[key] = found
+    with _lock:
+        found = _remembered.pop(key, None)
+        if found is None:
+            while len(_remembered) >= _REMEMBERED:
+                del _remembered[next(iter(_remembered))]
+            # From memory that cannot be moved, it is sent while the program goes on.
+            found = _sent(torch.tensor(make(), dtype=dtype, device="cpu", pin_memory=is_cuda), device)
+        _remembered[key] = found
     return found
 
 

@@ -7,7 +7,7 @@ operations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -84,29 +84,33 @@ def go_over(tensors: Sequence[torch.Tensor], olds: Sequence[torch.Tensor] | None
 
 def join(some: Sequence[Lines]) -> list[Part]:
     """Join the lines of several tensors on one device, from whatever calls of `go_over`, in one launch."""
-    device, width = some[0].table.device, NUMBERS + PLACES
-    size = some[0].table.element_size() * some[0].table.shape[1]
-    spans = [number for one in some for number in (one.table.data_ptr() + one.first * size, one.tiles)]
-    numbers = torch.empty((len(some), width), dtype=torch.float64, device=device)
-    with torch.cuda.device_of(numbers):
-        over_lines = _get_kernel().over_lines[(len(some),)]
-        over_lines(kept_on(device, ("spans", *spans), lambda: spans), numbers, width=width, some=_SOME_LINES)
+    width = NUMBERS + PLACES
+    numbers = torch.empty((len(some), width), dtype=torch.float64, device=some[0].table.device)
+    if not _is_launched(_launch_lines, some, numbers):
+        for place, one in enumerate(some):
+            lines = one.table[one.first : one.first + one.tiles, :width]
+            torch.cat([lines[:, :2].amax(0), lines[:, 2:].sum(0)], out=numbers[place])
     return [Part(numbers, place, one.length, 0) for place, one in enumerate(some)]
 
 
-def _is_launched(launch: Any, *given: Any) -> bool:
-    """Launch something; if that cannot be, say so, and never try again."""
-    global _is_broken
+def _is_launched(launch: Callable[..., None], *given: Any) -> bool:
+    """Launch something; if that cannot be, say so, and never go over tensors so again."""
     try:
         launch(*given)
     except Exception as error:
-        _is_broken = True
-        shown = " ".join(str(error).split())
-        warn(
-            f"Triton cannot compile here ({type(error).__name__}: {shown:.200}), so looking at what is on the GPU "
-            f"takes many more operations"
-        )
-    return not _is_broken
+        _give_up(error)
+        return False
+    return True
+
+
+def _give_up(error: Exception) -> None:
+    global _is_broken
+    _is_broken = True
+    shown = " ".join(str(error).split())
+    warn(
+        f"Triton cannot compile here ({type(error).__name__}: {shown:.200}), so looking at what is on the GPU takes "
+        f"many more operations"
+    )
 
 
 def _launch_tiles(given: tuple[Any, ...], dtype: torch.dtype, is_difference: bool) -> None:
@@ -120,6 +124,16 @@ def _launch_tiles(given: tuple[Any, ...], dtype: torch.dtype, is_difference: boo
             size=TILE,
             step=_STEP,
         )
+
+
+def _launch_lines(some: Sequence[Lines], numbers: torch.Tensor) -> None:
+    table = some[0].table
+    size = table.element_size() * table.shape[1]
+    spans = [number for one in some for number in (one.table.data_ptr() + one.first * size, one.tiles)]
+    with torch.cuda.device_of(numbers):
+        over_lines = _get_kernel().over_lines[(len(some),)]
+        table_of_spans = kept_on(numbers.device, ("spans", *spans), lambda: spans)
+        over_lines(table_of_spans, numbers, width=numbers.shape[1], some=_SOME_LINES)
 
 
 def _addresses(device: torch.device, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -145,6 +159,8 @@ def _get_kernel() -> Any:
             from . import triton_kernel as found
         except ImportError:
             _is_broken = True
+        except Exception as error:  # of a Triton that does not go with the rest of the installation
+            _give_up(error)
         else:
             _kernel = found
     return _kernel

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from onlooker.core.errors import AbsentError, warn
-from onlooker.inside.torch_kinds import is_in_transform, is_of_transform
+from onlooker.inside.torch_kinds import is_in_transform, is_of_transform, is_recorded
 
 from .torch_names import clean_name, joined, unwrapped
 
@@ -26,8 +26,9 @@ def watch(named: list[tuple[str, torch.nn.Module]], seen: Seen, with_gradients: 
     """Have a function called with each output of some modules; return what undoes it.
 
     A forward pass without gradients is left out: it is no part of the training step. So is one within a function that
-    the user compiles: what is done here would be compiled, too. So are all within a transform of `torch.func`, but that
-    the function gets the first output there: it will find that it cannot be looked at.
+    the user compiles, or captures in a graph: what is done here would become a part of it. So are all within a
+    transform of `torch.func`, but that the function gets the first output there: it will find that it cannot be looked
+    at.
     """
     undo: list[Callable[[], None]] = []
     has_refused = False  # something within a transform
@@ -35,7 +36,7 @@ def watch(named: list[tuple[str, torch.nn.Module]], seen: Seen, with_gradients: 
     def hook_for(name: str) -> Callable[..., None]:
         def hook(module: Any, given: Any, output: Any) -> None:
             nonlocal has_refused
-            if torch.compiler.is_compiling():
+            if is_recorded():
                 return
             if torch.is_grad_enabled() and is_in_transform():
                 for place, tensor in () if has_refused else list(tensors_in(name, output))[:1]:
@@ -62,7 +63,8 @@ def watch(named: list[tuple[str, torch.nn.Module]], seen: Seen, with_gradients: 
 
 def _gradient_hook(name: str, seen: Seen) -> Callable[[torch.Tensor], None]:
     def hook(gradient: torch.Tensor) -> None:
-        seen(name, "activation_gradients", gradient if is_of_transform(gradient) else gradient.detach())
+        if not is_recorded():
+            seen(name, "activation_gradients", gradient if is_of_transform(gradient) else gradient.detach())
 
     return hook
 

@@ -14,6 +14,8 @@ from weakref import ref
 
 import torch
 
+from onlooker.inside.torch_kinds import is_recorded
+
 from .torch_clipping import listen
 
 Tensors = dict[str, Any]
@@ -75,7 +77,7 @@ class StepWatch:
         return told is not None and gradient is not None and told() is gradient and gradient._version == version
 
     def _is_stepping(self, optimizer: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if torch.compiler.is_compiling():  # of the step that is compiled nothing may be left to be looked at
+        if is_recorded():  # of a step that is compiled nothing may be left to be looked at
             return None
         own = self._of(optimizer)
         closure = named.get("closure", given[1] if len(given) > 1 else None)
@@ -107,7 +109,7 @@ class StepWatch:
             self._clipped(self._gradients(told))
 
     def _has_stepped(self, optimizer: Any, *_: Any) -> None:
-        if torch.compiler.is_compiling():
+        if is_recorded():
             return
         own = self._of(optimizer)
         if self._told:

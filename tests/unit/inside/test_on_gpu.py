@@ -17,7 +17,7 @@ def tensors(dtype, seed=0):
     generator = torch.Generator().manual_seed(seed)
     found = [torch.randn(size, generator=generator, dtype=torch.float32).mul(10).to(dtype) for size in SIZES]
     if dtype.is_floating_point and dtype.itemsize > 1:
-        found[0][0, 0, 0, :5] = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, 1e-30]).to(dtype)
+        found[0][0, 0, 0, :6] = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, 1e-30, 1e-40]).to(dtype)
         found[1].fill_(torch.nan)
         found[2][:, 3] = 0
         found[5].fill_(0.1)
@@ -124,3 +124,46 @@ def test_observing_changes_nothing():
         torch.use_deterministic_algorithms(False)
     for first, second in zip(bare.state_dict().values(), looked_at.state_dict().values(), strict=True):
         assert torch.equal(first, second)
+
+
+def test_another_default_device_changes_nothing():
+    inside = everything()
+    with torch.device("cuda"):
+        train([inside])
+        found = look_at([torch.ones(5), torch.ones(100_000)])
+    assert (inside.latest_step, found[0].total, found[1].total) == (8, 5, 100_000)
+
+
+def test_a_step_that_is_captured_in_a_graph_is_left_alone(way):
+    def run(*callbacks):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1)).cuda()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01, capturable=True)
+        x = torch.randn(8, 64, device="cuda")
+
+        def step():
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+
+        graph = torch.cuda.CUDAGraph()
+        side = torch.cuda.Stream()
+        with ol.Loop(model, optimizer, callbacks=callbacks) as loop:
+            for number in loop.train(range(8)):
+                if number < 3:
+                    side.wait_stream(torch.cuda.current_stream())
+                    with torch.cuda.stream(side):
+                        step()
+                    torch.cuda.current_stream().wait_stream(side)
+                elif number == 3:
+                    with torch.cuda.graph(graph):
+                        step()
+                else:
+                    x.copy_(torch.randn(8, 64, device="cuda"))
+                    graph.replay()
+        return [one.clone() for one in model.parameters()]
+
+    inside = everything()
+    for first, second in zip(run(), run(inside), strict=True):
+        assert torch.equal(first, second)
+    assert inside.latest_step >= 3

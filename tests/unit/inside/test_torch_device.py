@@ -231,6 +231,19 @@ def test_where_all_together_fail_each_is_tried(monkeypatch):
     assert [summary.max for summary in found.values()] == [0, 1]
 
 
+def test_what_failed_is_not_taken_for_empty_the_next_time(monkeypatch):
+    def fail(*given):
+        raise torch.OutOfMemoryError("no")
+
+    look = Look()
+    look.add("one", on_device(torch.ones(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr("onlooker.inside.torch_device.go_over", fail)
+        with pytest.raises(torch.OutOfMemoryError):
+            look.fetch()
+    assert look.fetch()["one"].total == 3
+
+
 def test_bins_count_beyond_what_float32_can():
     """Counted in float32, one more than 2**24 is 2**24 again."""
     count = 2**24 + 5

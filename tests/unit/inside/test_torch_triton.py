@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from onlooker.core.errors import OnlookerWarning
-from onlooker.inside import Look, torch_device, torch_triton
+from onlooker.inside import torch_device, torch_triton
 
 pytest.importorskip("triton")
-pytestmark = pytest.mark.slow
+FAILS = r"Triton cannot compile here \(RuntimeError: Failed to find C compiler"
 
 
 def run(*arguments, **environment):
@@ -22,6 +22,7 @@ def run(*arguments, **environment):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_cpu():
     found = run("-m", "tests.unit.inside.triton_interpreted", TRITON_INTERPRET="1")
     assert found == ["torch.float32", "torch.float64", "torch.float16", "torch.bfloat16"]
@@ -53,19 +54,54 @@ print("compiled")
 """
 
 
+@pytest.mark.slow
 def test_it_compiles_for_gpus(tmp_path):
     assert run("-c", COMPILED, TRITON_CACHE_DIR=str(tmp_path)) == ["compiled"]
 
 
-def test_where_triton_fails_pytorchs_operations_do_the_same(monkeypatch):
-    def fail(*given):
-        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
+def fail(*given, **named):
+    raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
 
+
+@pytest.fixture
+def unbroken(monkeypatch):
     monkeypatch.setattr(torch_triton, "_is_broken", False)
-    monkeypatch.setattr(torch_triton, "_launch_tiles", fail)
     monkeypatch.setattr(torch_device.torch_triton, "is_possible", lambda tensors: not torch_triton._is_broken)
-    look = Look()
-    with pytest.warns(OnlookerWarning, match=r"Triton cannot compile here \(RuntimeError: Failed to find C compiler"):
-        look._found["one"] = torch_device.look_at([torch.ones(100_000)], ["float32"])[0]
-    assert look.fetch()["one"].total == 100_000
+
+
+@pytest.mark.usefixtures("unbroken")
+def test_where_triton_fails_pytorchs_operations_do_the_same(monkeypatch):
+    monkeypatch.setattr(torch_triton, "_launch_tiles", fail)
+    with pytest.warns(OnlookerWarning, match=FAILS):
+        rows = torch_device.look_at([torch.ones(100_000)], ["float32"])
+    assert torch_device.finish(rows)[0].total == 100_000
     assert torch_triton._is_broken, "it is not tried again"
+
+
+@pytest.mark.usefixtures("unbroken")
+def test_where_triton_fails_in_the_end_nothing_is_lost(monkeypatch):
+    """As where the first kernel was compiled in an earlier process, and the second one cannot be."""
+    monkeypatch.setattr(torch_triton, "_launch_lines", fail)
+    table = torch.full((5, 128), 7.0, dtype=torch.float64)
+    table[:, 0], table[:, 1] = torch.arange(5), -torch.arange(5)
+    some = [torch_triton.Lines(table, 0, 2, 40_000), torch_triton.Lines(table, 2, 3, 70_000)]
+    with pytest.warns(OnlookerWarning, match=FAILS):
+        first, second = torch_triton.join(some)
+    assert (first.length, second.length, torch_triton._is_broken) == (40_000, 70_000, True)
+    assert first.numbers[first.place].tolist() == [1, 0, *[14] * 70]
+    assert second.numbers[second.place].tolist() == [4, -2, *[21] * 70]
+
+
+def test_a_triton_that_cannot_be_loaded_is_said_once(monkeypatch):
+    monkeypatch.setattr(torch_triton, "_is_broken", False)
+    monkeypatch.setattr(torch_triton, "_kernel", None)
+    monkeypatch.delattr("onlooker.inside.triton_kernel", raising=False)
+    monkeypatch.setitem(sys.modules, "onlooker.inside.triton_kernel", None)
+    assert torch_triton._get_kernel() is None, "it is not there, which is no reason for a word"
+    monkeypatch.setattr(torch_triton, "_is_broken", False)
+    monkeypatch.delitem(sys.modules, "onlooker.inside.triton_kernel")
+    monkeypatch.setattr("triton.jit", fail)
+    with pytest.warns(OnlookerWarning, match=FAILS):
+        assert torch_triton._get_kernel() is None
+    assert torch_triton._get_kernel() is None
+    assert torch_triton._is_broken
