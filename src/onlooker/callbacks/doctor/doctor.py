@@ -118,7 +118,7 @@ class Doctor(Callback):
         self._has_inside = False
         self._what: list[str] = []  # what is looked at, by the Doctor or by an Inside
         self._seen: dict[str, Any] = {}
-        self._seen_at = 0
+        self._seen_at: dict[str, int] = {}  # by what, the step of the look
         self._pictures: list[Picture] = []
         self._logs: deque[Any] = deque(maxlen=_MOST_LOGS)
 
@@ -127,7 +127,7 @@ class Doctor(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a training under way."""
-        own = ("_ask", "_looking", "_insides", "_seen", "_pictures", "_logs", "stream")
+        own = ("_ask", "_looking", "_insides", "_seen", "_seen_at", "_pictures", "_logs", "stream")
         return {name: value for name, value in super().__getstate__().items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -174,18 +174,17 @@ class Doctor(Callback):
             ended = self._looking.end(run)
             if ended is None:
                 return
-            self._seen, self._seen_at = self._looking.fetch(ended).summaries, run.step
-        elif not self._has_inside:
-            self._seen_at = run.step
-        else:
+            self._seen = self._looking.fetch(ended).summaries
+        elif self._has_inside:
             for inside in self._insides or ():
                 inside.settle()
             if not self._seen:
                 return
         self._is_due = False
-        examination = Examination(run, self._seen_at, self._seen, self._logs, self._what)
+        step = max(self._seen_at.values(), default=run.step)
+        examination = Examination(run, step, self._seen, self._logs, self._what)
         self._logs.clear()
-        self._seen = {}
+        self._seen, self._seen_at = {}, {}
         self._consult(lambda rule: rule.examine(examination), examination.step)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -209,10 +208,9 @@ class Doctor(Callback):
         if isinstance(record, Picture):
             self._pictures.append(record)
         elif isinstance(record, Summaries) and self._is_due and self._has_inside:
-            step = record.step or 0
-            if step > self._due_after or step == self.run.step:  # a look from before may come late from a device
-                self._seen[record.what] = record.summaries
-                self._seen_at = step
+            step, what = record.step or 0, record.what  # a look may come late from a device
+            if step > self._due_after and step >= self._seen_at.get(what, 0):
+                self._seen[what], self._seen_at[what] = record.summaries, step
 
     def report(self) -> Any:
         """Return a table of rich's with all alerts: `rich.print(doctor.report())`; a notebook shows it by itself.
