@@ -217,8 +217,10 @@ class KerasView(ModelView):
 
     def watch_activations(
         self, pattern: str | Callable[[str], bool] | None, seen: Callable[[str, str, Any], None], gradients: bool = True
-    ) -> Callable[[], None]:
+    ) -> Callable[[], None] | None:
         """Watch the outputs of layers, which on the torch backend are torch modules, under their paths.
+
+        None where none is chosen.
 
         Raises:
             AbsentError: on the other backends.
@@ -227,7 +229,8 @@ class KerasView(ModelView):
             raise self._absent("activations")
         from .torch_activations import watch
 
-        return watch(chosen_layers(self.model, pattern), seen, gradients)
+        layers = chosen_layers(self.model, pattern)
+        return watch(layers, seen, gradients) if layers else None
 
     def count_steps(self, stepped: Callable[[], None]) -> Callable[[], None] | None:
         """Return None: compiled steps tell nobody. The host counts by the optimizer's own counter."""

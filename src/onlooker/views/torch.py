@@ -208,11 +208,11 @@ class TorchView(TorchReplay):
         names = {id(parameter): name for name, parameter in self._parameters()}
         return StepWatch(names, self.optimizers.values(), before, after, clipping, clipped).undo
 
-    def watch_activations(self, pattern: Choice, seen: Seen, gradients: bool = True) -> Callable[[], None]:
-        """Watch the modules' outputs, by hooks on modules and tensors."""
+    def watch_activations(self, pattern: Choice, seen: Seen, gradients: bool = True) -> Callable[[], None] | None:
+        """Watch the modules' outputs, by hooks on modules and tensors; None where none is chosen."""
         named, has_left_out = without_scripted(chosen(self._modules, pattern), self._has_left_out)
         self._has_left_out = self._has_left_out or has_left_out
-        return watch(named, seen, gradients)
+        return watch(named, seen, gradients) if named else None
 
     def process_count(self) -> int:
         """Return how many processes train together."""

@@ -206,7 +206,6 @@ def test_without_an_optimizer_there_are_no_steps():
         ("1", {"1"}),
         ("1*", {"1", "1.0", "1.1"}),
         (lambda name: name.startswith("1"), {"1.0", "1.1"}),
-        ("none", set()),
     ],
 )
 def test_which_modules(pattern, names):
@@ -222,6 +221,11 @@ def test_which_modules(pattern, names):
     told.clear()
     model(torch.ones(3, 2)).sum().backward()
     assert told == []
+
+
+@pytest.mark.parametrize("pattern", ["none", lambda name: False])
+def test_where_no_module_is_chosen_nothing_is_watched(pattern):
+    assert TorchView(torch.nn.Linear(2, 2)).watch_activations(pattern, print) is None
 
 
 def test_gradients_of_activations_only_where_wanted():

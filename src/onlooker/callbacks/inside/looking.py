@@ -182,10 +182,13 @@ class Looking:
 
     def _watch_activations(self, view: Any) -> None:
         try:
-            self._undo.append(view.watch_activations(self._choice, self._seen, "activation_gradients" in self.what))
-            self._watches_outputs = True
+            undo = view.watch_activations(self._choice, self._seen, "activation_gradients" in self.what)
         except AbsentError as error:
             self._warn("", str(error))
+            return
+        if undo is not None:
+            self._undo.append(undo)
+            self._watches_outputs = True
 
     def _warn_without_outputs(self) -> None:
         """Say so if modules are watched, and none of them puts anything out although the optimizer steps."""

@@ -72,6 +72,16 @@ def test_a_pattern_that_matches_nothing():
     assert inside.latest == {}
 
 
+@pytest.mark.parametrize("layers", ["0.*", "*.bias", ["3.weight", "3.bias"]])
+def test_a_pattern_that_matches_weights_and_no_module(layers):
+    """There is nothing to warn of: that no module puts anything out is what was asked for."""
+    inside = ol.callbacks.Inside(WHAT, layers=layers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ol.OnlookerWarning)
+        train("mlp", [inside])
+    assert set(inside.latest) == {"weights", "gradients", "updates"}
+
+
 def test_one_of_several_patterns_that_matches_nothing():
     inside = ol.callbacks.Inside(layers=["0", "nope.*"])
     with pytest.warns(ol.OnlookerWarning, match=r"'nope\.\*' matches no name; there are: ") as caught:
