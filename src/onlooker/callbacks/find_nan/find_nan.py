@@ -38,8 +38,9 @@ class FindNaN(Callback):
     own code: first to find the batch in which it began, then that batch alone, watched operation by operation. No other
     callback is called meanwhile, and nothing that is logged counts. Your code runs twice there: what it keeps itself,
     such as its own count of batches (use `loop.run.batch`) or the step of a schedule, moves on twice. Afterwards the
-    model is as it was right before the batch, without a NaN. No hooks are set otherwise, and a training in which all
-    is finite ends bit by bit the same with it as without it.
+    model is as it was right before the batch, without a NaN; where nothing turned up the second time it is as your
+    code has left it then. No hooks are set otherwise, and a training in which all is finite ends bit by bit the same
+    with it as without it.
 
     It costs memory: one copy of weights, buffers and optimizers' states, and copies of the last batches; `size_bytes`
     tells how much. It costs the time to copy each batch, and each `steps_back` steps one pass over weights and
@@ -150,7 +151,7 @@ class FindNaN(Callback):
     def save(self, path: Any) -> None:
         """Write the last finding, its batch, and the training as it stands to a file, to look at it elsewhere.
 
-        Where it has stopped the training, that is the model as it was right before the batch.
+        Where it has stopped the training, that is the model as it was right before the batch, if the batch was found.
 
         Args:
             path: of the file. In PyTorch `torch.load(path)` reads it: `"finding"`, `"data"` and `"training"`.

@@ -276,3 +276,34 @@ def test_within_a_compiled_function_outputs_are_left_out_with_a_word_and_all_els
         assert same(run(inside), bare)
     assert len([one for one in warned if one.category is ol.OnlookerWarning]) == 1
     assert (set(inside.latest), inside.latest_step) == ({"weights", "gradients", "updates"}, 12)
+
+
+def test_a_scaler_that_skips_steps_goes_on_skipping_the_same():
+    def run(callbacks):
+        torch.manual_seed(0)
+        model = mlp()
+        optimizer, scaler = (
+            torch.optim.Adam(model.parameters(), lr=0.01),
+            torch.amp.GradScaler("cpu", init_scale=2.0**30),
+        )
+        scales = []
+        with ol.Loop(model, optimizer, callbacks=callbacks) as loop:
+            for _ in loop.epochs(3):
+                for x in loop.train(inputs("mlp")):
+                    optimizer.zero_grad()
+                    with torch.autocast("cpu", torch.float16):
+                        loss = loss_of("mlp", model, x)
+                    scaler.scale(loss.float()).backward()
+                    if loop.run.batch == 3:
+                        next(model.parameters()).grad[0, 0] = torch.inf
+                    scaler.step(optimizer)
+                    scaler.update()
+                    loop.log(loss=loss)
+                    scales.append(scaler.get_scale())
+        return [*model.state_dict().values(), torch.rand(2)], scales
+
+    bare, scales = run([])
+    found, seen = run([ol.callbacks.Inside(WHAT), ol.callbacks.Doctor(quiet=True), ol.callbacks.FindNaN()])
+    assert same(found, bare)
+    assert seen == scales
+    assert scales[-1] < 2.0**28, "steps were skipped"
