@@ -176,7 +176,7 @@ class Inside(Callback):
         """Keep and hand out what a look has seen."""
         found = {what: seen.summaries[what] for what in self.what if seen.summaries.get(what)}
         self._past.take(ended.step, found)
-        run, when = self.run, {"step": ended.step, "epoch": ended.epoch}
+        run, when = ended.run, {"step": ended.step, "epoch": ended.epoch}
         for what, summaries in found.items():
             run.record(Summaries(what, summaries, **when))
         norms = seen.norms()
@@ -290,4 +290,5 @@ class Inside(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back the past."""
+        self.settle()  # a look under way is no part of it
         self._past.load_state_dict(state)

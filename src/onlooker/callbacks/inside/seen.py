@@ -27,6 +27,7 @@ class Ended:
         clipped: the same, of those with which an optimizer has stepped.
 
     Attributes:
+        run: the run: another may be the callback's by the time of `fetch`.
         step: at which it was.
         epoch: in which it was.
         is_waiting: whether numbers are on their way, so that `fetch` may have to wait for them.
@@ -34,7 +35,7 @@ class Ended:
 
     def __init__(self, look: Look, run: Run, unclipped: Mapping[str, Key], clipped: Mapping[str, Key]) -> None:
         self._look, self._unclipped, self._clipped = look, unclipped, clipped
-        self.step, self.epoch = run.step, run.epoch
+        self.run, self.step, self.epoch = run, run.step, run.epoch
         self.is_waiting = look.send()
 
     def fetch(self) -> Seen:
