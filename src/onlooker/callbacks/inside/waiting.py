@@ -1,11 +1,13 @@
 """`Waiting`: looks that have ended and were not handed out yet, because their numbers are on their way from a device.
 
-Owns when that is waited for, and what becomes of an error. What is done with a look is `Inside`'s business.
+Owns when that is waited for, that only one thread at a time does so, and what becomes of an error. What is done with a
+look is `Inside`'s business.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from threading import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 class Waiting:
     """Hands looks out in order: each when the next has ended or somebody asks; at once if nothing is waited for.
 
+    Any thread may ask. While one hands out, others wait until all that they have asked for is there.
+
     Args:
         fetch: returns what a look has seen; it may wait.
         take: gets each look, and what it has seen.
@@ -26,7 +30,7 @@ class Waiting:
         self._fetch, self._take = fetch, take
         self._ended: deque[Ended] = deque()
         self._error: Exception | None = None
-        self._is_handing_out = False
+        self._lock, self._is_handing_out = RLock(), False
 
     def put(self, ended: Ended) -> None:
         """Take a look that has just ended; hand out those before it, and itself if nothing has to be waited for."""
@@ -49,18 +53,19 @@ class Waiting:
             self._error = error
 
     def _hand_out(self, left: int) -> None:
-        if self._is_handing_out:  # whoever gets a record asks what there was at that look, and nothing newer
-            return
-        error, self._error = self._error, None
-        self._is_handing_out = True
-        try:
-            while len(self._ended) > left:
-                try:
-                    self._hand_out_one()
-                except Exception as own:
-                    error = error or own
-        finally:
-            self._is_handing_out = False
+        with self._lock:
+            if self._is_handing_out:  # this thread: who gets a record asks what there was at that look, and none newer
+                return
+            error, self._error = self._error, None
+            self._is_handing_out = True
+            try:
+                while len(self._ended) > left:
+                    try:
+                        self._hand_out_one()
+                    except Exception as own:
+                        error = error or own
+            finally:
+                self._is_handing_out = False
         if error is not None:
             raise error
 
