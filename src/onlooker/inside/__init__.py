@@ -36,7 +36,7 @@ class Look:
 
     def __init__(self) -> None:
         self._found: dict[Any, Any] = {}
-        self._sent: list[tuple[Any, list[Any], Any]] = []  # a module, the keys of rows that it has sent, and how
+        self._sent: list[tuple[Any, dict[Any, Any], Any]] = []  # a module, what it has sent of, by key, and how
 
     def add(self, key: Any, tensor: Any) -> None:
         """Look at a tensor. Nothing is waited for.
@@ -133,29 +133,31 @@ class Look:
             >>> look.send()
             False
         """
-        for module, keys in self._on_devices():
+        for module, waiting in self._on_devices():
             if hasattr(module, "send"):
-                self._sent.append((module, keys, module.send([self._found[key] for key in keys])))
+                self._sent.append((module, waiting, module.send(list(waiting.values()))))
         return bool(self._sent)
 
     def fetch(self) -> dict[Any, Summary]:
         """Return what the tensors looked like, by key, in the order in which they were added."""
         while self._sent:
-            module, keys, sent = self._sent[-1]
-            self._found.update(zip(keys, module.finish_sent(sent), strict=True))
+            module, waiting, sent = self._sent[-1]
+            for (key, one), summary in zip(waiting.items(), module.finish_sent(sent), strict=True):
+                if self._found[key] is one:  # nothing was added by this key since
+                    self._found[key] = summary
             self._sent.pop()
-        for module, keys in self._on_devices():
-            summaries = module.finish([self._found[key] for key in keys])
-            self._found.update(zip(keys, summaries, strict=True))
+        for module, waiting in self._on_devices():
+            self._found.update(zip(waiting, module.finish(list(waiting.values())), strict=True))
         return self._found
 
-    def _on_devices(self) -> list[tuple[Any, list[Any]]]:
-        """Return the keys of what is no summary yet, by the module that knows it."""
-        waiting: dict[str, list[Any]] = {}
+    def _on_devices(self) -> list[tuple[Any, dict[Any, Any]]]:
+        """Return what is neither a summary yet nor was sent, by key, and the module that knows it."""
+        sent = {id(one) for _, waiting, _ in self._sent for one in waiting.values()}
+        by_module: dict[str, dict[Any, Any]] = {}
         for key, found in self._found.items():
-            if not isinstance(found, Summary):
-                waiting.setdefault(type(found).__module__, []).append(key)
-        return [(sys.modules[module], keys) for module, keys in waiting.items()]
+            if not isinstance(found, Summary) and id(found) not in sent:
+                by_module.setdefault(type(found).__module__, {})[key] = found
+        return [(sys.modules[module], waiting) for module, waiting in by_module.items()]
 
 
 def _together(name: str, *given: Mapping[Any, Any]) -> Callable[..., Any] | None:

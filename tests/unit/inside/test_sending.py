@@ -74,3 +74,35 @@ def test_an_array_library_that_cannot_send_is_fetched(nothing_is_on_the_cpu, mon
     look.add("jax", SOME["jax"])
     assert not look.send()
     assert look.fetch()["jax"].count == 12
+
+
+def test_of_two_with_one_key_the_last_counts_whenever_it_is_sent(nothing_is_on_the_cpu):
+    for kind in ("torch", "jax"):
+        for sends in ("before", "before and after", "after"):
+            look = Look()
+            look.add("one", SOME[kind])
+            look.add("other", SOME[kind])
+            if "before" in sends:
+                look.send()
+            look.add("one", SOME[f"{kind} too"])
+            if "after" in sends:
+                look.send()
+            found = look.fetch()
+            assert found["one"] == summarise(SOME[f"{kind} too"])
+            assert found["other"] == summarise(SOME[kind])
+
+
+def test_what_was_sent_is_not_sent_again(nothing_is_on_the_cpu, monkeypatch):
+    sent, send = [], torch_device.send
+    monkeypatch.setattr(torch_device, "send", lambda found: sent.append(len(found)) or send(found))
+    look = Look()
+    look.add_all({name: SOME[name] for name in ("torch", "torch too")})
+    assert look.send()
+    assert look.send()  # they are still on their way
+    look.add("more", SOME["torch"])
+    look.add("here", NUMBERS)
+    assert look.send()
+    assert sent == [2, 1]
+    assert list(look.fetch()) == ["torch", "torch too", "more", "here"]
+    assert not look.send()
+    assert sent == [2, 1]
