@@ -209,6 +209,11 @@ class Summary:
     def __reduce__(self) -> tuple[Any, ...]:
         return Summary.from_dict, (self.as_dict(),)  # plain data, whatever the bins were given as
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Take back what pickles of earlier versions hold: the slots' values, of which one was called `bins`."""
+        for name, value in state[1].items():
+            setattr(self, "given_bins" if name == "bins" else name, value)
+
     def __repr__(self) -> str:
         bad = f", {self.nan} NaN, {self.inf} infinite" if self.nan or self.inf else ""
         shape = "×".join(map(str, self.shape)) if self.shape else str(self.count)

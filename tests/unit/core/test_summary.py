@@ -66,6 +66,22 @@ def test_bins_may_be_given_as_an_array_and_are_a_list_when_read():
     assert (made() + made()).bins == list(range(0, 2 * BINS, 2))
 
 
+class Earlier:
+    """A summary as it was pickled before the bins could be given as an array: the values of its slots."""
+
+    def __init__(self, summary):
+        self.values = {**summary.as_dict(), "shape": summary.shape}
+
+    def __reduce__(self):
+        return Summary.__new__, (Summary,), (None, self.values)
+
+
+def test_pickles_of_earlier_versions_can_be_read():
+    summary = summarise(np.array([[0.0, 3.0, -4.0, np.nan]], dtype="float32"))
+    read = pickle.loads(pickle.dumps(Earlier(summary)))
+    assert (type(read), read, read.shape, read.bins) == (Summary, summary, (1, 4), summary.bins)
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [
