@@ -67,13 +67,13 @@ def parameters_of(module: torch.nn.Module, prefix: str, passed: set[int]) -> Ite
 
 def _walk(module: torch.nn.Module, prefix: str, passed: set[int], found: dict[str, torch.nn.Parameter]) -> bool:
     """Find the parameters in a module and in all that it holds; return False where one has a way of its own."""
-    if type(module).named_modules is not _USUAL.named_modules:
+    if type(module).named_modules is not _USUAL.named_modules or "named_modules" in module.__dict__:
         return False
     passed.add(id(module))
     for name, parameter in module._parameters.items():
         if parameter is not None and id(parameter) not in passed:
             passed.add(id(parameter))
-            found[prefix + name] = parameter
+            found[prefix[:-1] if name in WRAPPED else prefix + name] = parameter
     for name, child in module._modules.items():
         if child is None or id(child) in passed:
             continue

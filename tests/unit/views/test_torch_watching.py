@@ -19,6 +19,16 @@ def test_clean_names_whatever_wrappers_are_between():
     assert list(TorchView({"a": torch.compile(model)}).weights()) == [f"a.{name}" for name in names]
 
 
+def test_a_weight_that_is_called_like_a_part_of_a_wrapper():
+    weights = torch.nn.ParameterDict({name: torch.nn.Parameter(torch.ones(1)) for name in ("_orig_mod", "other")})
+    model = torch.nn.ModuleDict({"a": weights, "b": Reversed()})
+    expected = ["a", "a.other"]
+    assert list(TorchView(model).weights())[:2] == expected
+    model["b"].named_modules = model["b"].named_modules  # now names are the model's own business
+    assert list(TorchView(model).weights())[:2] == expected
+    assert list(TorchView({"m": weights}).weights()) == ["m", "m.other"]
+
+
 def test_a_weight_that_two_models_share_is_there_once():
     shared = torch.nn.Linear(2, 2)
     view = TorchView({"a": torch.nn.Sequential(shared), "b": torch.nn.Sequential(shared, torch.nn.Linear(2, 1))})
@@ -58,6 +68,13 @@ def replaced():
     return block
 
 
+def silenced():
+    """A module that itself, not its class, has a way of its own to say what is in it."""
+    block = Block()
+    block.named_modules = lambda memo=None, prefix="", remove_duplicate=True: iter([(prefix, block)])
+    return block
+
+
 def in_a_circle():
     block = Block()
     block.first.whole = block
@@ -71,6 +88,8 @@ def in_a_circle():
         Reversed,
         Silent,
         replaced,
+        silenced,
+        lambda: torch.nn.Sequential(torch.nn.Linear(1, 2), silenced()),
         lambda: torch.nn.ModuleDict({"a": Reversed(), "b": Silent(), "c": Block()}),
         lambda: torch.jit.script(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))),
         torch.nn.Identity,
