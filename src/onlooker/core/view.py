@@ -213,9 +213,7 @@ class ModelView:
     def watch_activations(
         self, pattern: str | Callable[[str], bool] | None, seen: Callable[[str, str, Any], None], gradients: bool = True
     ) -> Callable[[], None] | None:
-        """Have a function called with what modules put out, until what is returned undoes it.
-
-        None where no module is chosen.
+        """Call a function with what modules put out, until what is returned undoes it; None if none are chosen.
 
         Args:
             pattern: a shell pattern on the names of all modules; None, or a function of the name, for those that hold
