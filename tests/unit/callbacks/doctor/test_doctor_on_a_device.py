@@ -15,10 +15,13 @@ EVERY = {
 }
 
 
+BOTH = ("weights", "gradients")
+
+
 class Note(Rule):
     """Notes when it was asked, of which step, and what it was shown."""
 
-    name, reads = "note", ("weights", "gradients")
+    name, reads = "note", BOTH
 
     def __init__(self):
         self.noted = []
@@ -30,13 +33,13 @@ class Note(Rule):
         self.noted.append((run.epoch, run.batch, run.step, examination.step, sums))
 
 
-def noted(order, every, accumulate):
+def noted(order, every, accumulate, **what):
     """Train with a Doctor, `"D"` in the order, and Insides, each with its trigger; return what its rule noted."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
     optimizer, rule = torch.optim.SGD(model.parameters(), lr=0.1), Note()
     doctor = ol.callbacks.Doctor([rule], every=EVERY[every](), quiet=True)
-    callbacks = [doctor if one == "D" else ol.callbacks.Inside(("weights", "gradients"), EVERY[one]()) for one in order]
+    callbacks = [doctor if one == "D" else ol.callbacks.Inside(what.get(one, BOTH), EVERY[one]()) for one in order]
     with ol.Loop(model, optimizer, callbacks=callbacks) as loop:
         for _ in loop.epochs(3):
             for number, x in enumerate(loop.train([torch.full((3, 4), 0.1 * k) for k in range(8)])):
@@ -67,3 +70,12 @@ def test_what_is_judged_is_what_was_due(monkeypatch, order, every, accumulate):
     assert all(one[2] >= one[3] > 0 for one in late)
     monkeypatch.delattr(far_away, "send")
     assert late == noted(order, every, accumulate)
+
+
+def test_of_looks_at_different_steps_the_step_is_that_of_the_newest(monkeypatch):
+    """Gradients at every third step, in front of it, and weights at every second, behind it."""
+    order, what = ("third", "D", "second"), {"third": ("gradients",), "second": ("weights",)}
+    found = noted(order, "second", 1, **what)
+    assert [(one[2], one[3]) for one in found[:3]] == [(3, 3), (5, 4), (6, 6)]
+    far_away.move_there(monkeypatch)
+    assert noted(order, "second", 1, **what) == found
