@@ -70,7 +70,7 @@ def test_differences_are_those_of_the_cpu(dtype):
         same(found[1][key], expected)
 
 
-def train(callbacks, check=lambda: None, batches=8):
+def train(callbacks, batches=8, may_wait=False):
     torch.manual_seed(0)
     layers = [torch.nn.Conv2d(3, 32, 3), torch.nn.BatchNorm2d(32), torch.nn.ReLU(), torch.nn.Dropout(0.2)]
     model = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(32 * 14 * 14, 10)).cuda()
@@ -79,7 +79,7 @@ def train(callbacks, check=lambda: None, batches=8):
     loader = [(torch.randn(16, 3, 16, 16).cuda(), torch.randint(0, 10, (16,)).cuda()) for _ in range(batches)]
     with ol.Loop(model, optimizer, callbacks=callbacks) as loop:
         for x, y in loop.train(loader):
-            torch.cuda.set_sync_debug_mode("error")
+            torch.cuda.set_sync_debug_mode("default" if may_wait else "error")
             try:
                 loss = torch.nn.functional.cross_entropy(model(x), y)
                 optimizer.zero_grad()
@@ -89,7 +89,6 @@ def train(callbacks, check=lambda: None, batches=8):
                 loop.log(loss=loss)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
-            check()
     return model
 
 
@@ -129,7 +128,7 @@ def test_observing_changes_nothing():
 def test_another_default_device_changes_nothing():
     inside = everything()
     with torch.device("cuda"):
-        train([inside])
+        train([inside], may_wait=True)  # Adam does, by itself: it puts its count of steps there
         found = look_at([torch.ones(5), torch.ones(100_000)])
     assert (inside.latest_step, found[0].total, found[1].total) == (8, 5, 100_000)
 
@@ -164,6 +163,9 @@ def test_a_step_that_is_captured_in_a_graph_is_left_alone(way):
         return [one.clone() for one in model.parameters()]
 
     inside = everything()
-    for first, second in zip(run(), run(inside), strict=True):
+    bare = run()
+    with pytest.warns(ol.OnlookerWarning, match="captured in a graph"):
+        found = run(inside)
+    for first, second in zip(bare, found, strict=True):
         assert torch.equal(first, second)
     assert inside.latest_step >= 3

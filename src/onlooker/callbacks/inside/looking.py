@@ -115,8 +115,9 @@ class Looking:
             self._are_steps_hidden = True
             self._warn(
                 "",
-                "the optimizer's step is compiled, so nothing can be looked at around it: from the next look on, "
-                "gradients are those that are there when the batch ends, and updates all that a batch changes",
+                "the optimizer's step is compiled, or captured in a graph, so nothing can be looked at around it: from "
+                "the next look on, gradients are those that are there when the batch ends, and updates all that a "
+                "batch changes",
             )
         if look is None or not has_stepped:
             self._batches_in_vain += 1
