@@ -89,7 +89,10 @@ def train_step(model: Model, optimizer: Any, x: Any, y: Any) -> Any:
     return loss
 
 
-def bare(make: Callable[[], tuple[Model, list[Any]]], steps: int) -> Callable[[], None]:
+def bare(
+    make: Callable[[], tuple[Model, list[Any]]], steps: int, settle: Callable[[], None] | None = None
+) -> Callable[[], None]:
+    """Return what trains some steps; with a function that waits for the device only then, else for each loss."""
     model, batches = make()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     left = iter(range(10**9))
@@ -99,7 +102,10 @@ def bare(make: Callable[[], tuple[Model, list[Any]]], steps: int) -> Callable[[]
             x, y = batches[next(left) % len(batches)]
             loss = train_step(model, optimizer, x, y)
             optimizer.step()
-            loss.item()
+            if settle is None:
+                loss.item()
+        if settle is not None:
+            settle()
 
     return work
 

@@ -20,7 +20,7 @@ from torch import nn
 
 from benchmarks._paired import Alternating
 from benchmarks._results import keep
-from benchmarks.inside import CANDIDATES, GPT, Model, gpt, resnet, train_step
+from benchmarks.inside import CANDIDATES, GPT, Model, bare, gpt, resnet
 
 Made = tuple[Model, list[Any]]
 
@@ -56,21 +56,6 @@ def on_gpu(make: Callable[[], Made]) -> Callable[[], Made]:
     return made
 
 
-def bare(make: Callable[[], Made], steps: int) -> Callable[[], None]:
-    model, batches = make()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    left = iter(range(10**9))
-
-    def work() -> None:
-        for _ in range(steps):
-            x, y = batches[next(left) % len(batches)]
-            train_step(model, optimizer, x, y)
-            optimizer.step()
-        torch.cuda.synchronize()
-
-    return work
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chunks", type=int, default=8, help="chunks of each candidate (default: %(default)s)")
@@ -86,7 +71,7 @@ def main() -> None:
         for title, (make, chunk) in MODELS.items():
             steps, chunks, warm_up = (1, 3, 1) if is_peer else (max(chunk, period), given.chunks, 2)
             model, batches = on_gpu(make)()
-            baseline = bare(on_gpu(make), steps)
+            baseline = bare(on_gpu(make), steps, torch.cuda.synchronize)
             loader = Alternating(batches, baseline, steps, chunks, warm_up, settle=torch.cuda.synchronize)
             run(model, loader)
             found = loader.ratios.summary(steps)
