@@ -71,6 +71,8 @@ class Callback:
             absent refuses the callback when it is attached.
         only_on: where several processes train together: `"rank 0"` for a callback that runs in the first of them only,
             as those that write files should; None (default) for one that runs in each.
+        tidies_in: hooks in which it does none of its work but tidies up after it. A host that calls these and not those
+            of its work says so when it is attached.
 
     A callback with state adds `state_dict()` and `load_state_dict(state)`; a resumed run loads the state after
     `on_train_begin`. One with a method `keep(record)` is a sink, and gets every record that any callback makes.
@@ -89,6 +91,7 @@ class Callback:
     when: Trigger | None = None
     needs: tuple[str, ...] = ()
     only_on: str | None = None
+    tidies_in: tuple[str, ...] = ()
 
     async_safe = True
     """Keras' word for "does not read the logs outside the hook": keeps its fast path. The host sees to it."""

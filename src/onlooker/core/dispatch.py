@@ -180,7 +180,7 @@ class Dispatcher:
             if callback.only_on == FIRST_RANK and self.run.rank != 0:
                 continue  # attached, so that what it is asked for is there, but it hears nothing in this process
             self._settings[id(callback)] = settings(callback)
-            self.run.host.warn_if_never_called(type(callback).__name__, heard)
+            self._warn_if_never_called(callback, heard)
             for hook, call in heard.items():
                 calls.setdefault(hook, []).append(self._lines[hook].own(call, callback))
             keep = getattr(callback, "keep", None)
@@ -213,11 +213,15 @@ class Dispatcher:
             heard = self._gated(callback, heard_hooks(callback))
             self._settings[id(callback)] = now
             if now.keys() - before.keys():
-                self.run.host.warn_if_never_called(type(callback).__name__, heard)
+                self._warn_if_never_called(callback, heard)
             earlier = {id(other) for other in self._callbacks[:position]}
             for hook, line in self._lines.items():
                 line.place(callback, heard.get(hook), earlier)
                 (self._heard.add if line.calls else self._heard.discard)(hook)
+
+    def _warn_if_never_called(self, callback: Callback, heard: Iterable[str]) -> None:
+        at_work = [hook for hook in heard if hook not in callback.tidies_in]
+        self.run.host.warn_if_never_called(type(callback).__name__, at_work)
 
     def _check_free(self, callback: Callback) -> None:
         other = callback.__dict__.get("run")

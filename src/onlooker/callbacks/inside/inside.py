@@ -86,6 +86,7 @@ class Inside(Callback):
     """
 
     on_error = "warn"
+    tidies_in = ("on_epoch_end",)
 
     def __init__(
         self,
