@@ -138,6 +138,7 @@ class Doctor(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget the training before, and find out what there is to look at."""
+        self._rest()  # of a training that it was taken out of within a batch, hooks are still there
         self._set_up()
         for rule in self.rules:
             rule.forget()
@@ -198,10 +199,13 @@ class Doctor(Callback):
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Let go of the model."""
         self._is_due = False
-        if self._looking is not None:
-            self._looking.rest()
+        self._rest()
         if self._pictures:
             self._look_at_pictures()
+
+    def _rest(self) -> None:
+        if self._looking is not None:
+            self._looking.rest()
 
     def keep(self, record: Record) -> None:
         """Take what other callbacks have seen; it is judged in the Doctor's own hooks."""

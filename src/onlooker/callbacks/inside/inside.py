@@ -132,6 +132,7 @@ class Inside(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget the training before."""
+        self._looking.rest()  # of a training that it was taken out of within a batch, hooks are still there
         self._forget()
         self._ask = Gate(self.every, self.run).wrap("on_train_batch_begin", self._arm)
 

@@ -10,6 +10,7 @@ from tests.unit.callbacks.inside import far_away
 from tests.unit.callbacks.inside.trainings import Sink, inputs, loss_of, mlp
 
 import onlooker as ol
+from onlooker.views import torch_clipping
 
 
 @pytest.fixture
@@ -71,6 +72,7 @@ def test_a_look_belongs_to_the_training_that_it_is_of(device):
     assert reads.found == 2
     assert steps(sink) == [1, 2]
     assert steps(next_sink) == [1, 2, 3, 4, 5, 6]
+    assert not torch_clipping._listeners, "it was taken out within a batch, and nothing of it is left there"
 
 
 class Slow:
