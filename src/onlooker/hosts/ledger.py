@@ -128,10 +128,6 @@ class Ledger:
                 return self._log_to_epoch(values, scopes)
         return self.means.log(values, weight)
 
-    def end_batch(self) -> None:
-        """Count the batch at hand among those that are over, for those who need no logs of it."""
-        self.means.end_batch()
-
     def logs_for(self, scope: str) -> Logs | None:
         """Return the logs of a scope's end hook; None where nobody would read them."""
         if scope in BATCH_ENDS:
